@@ -1,0 +1,151 @@
+/** Conversion × destination: the durable unit of work, and what its attempts can come to. */
+import type { Result } from '../base/result.ts'
+import type { Conversion } from './conversion.ts'
+import type { Status } from './status.ts'
+
+/** What the store keeps once per accepted postback; every delivery of it reads this. */
+export interface DeliveryRecord {
+  /** Unique per accepted postback: `<owner>-<sequence>`. */
+  readonly id: string
+  readonly conversion: Conversion
+  /** Percent of the payout that a destination gets, where a route cuts it: `{ voluum: "80" }`. */
+  readonly shares?: Readonly<Record<string, string>>
+}
+
+/**
+ * The same on every attempt, so a destination that dedupes sees the delivery once.
+ * Letters, digits, `-` and `_` only (Standard Webhooks forbids dots in ids).
+ */
+export function deliveryId(record: string, destination: string): string {
+  return `${record}_${destination}`
+}
+
+/** An HTTP request, ready to send; header names in lower case. */
+export interface DeliveryRequest {
+  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+}
+
+export interface DeliveryResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** At most 64 KiB, decoded as UTF-8. */
+  readonly body: string
+}
+
+/** Every attempt ends in exactly one of these. */
+export const ATTEMPT_RESULTS = [
+  'ok',
+  'duplicate',
+  'http_3xx',
+  'http_4xx',
+  'http_410',
+  'http_429',
+  'http_5xx',
+  'body_rejected',
+  'timeout',
+  'connect_error',
+  'dns_error',
+  'tls_error',
+  'reset',
+  'egress_blocked',
+  'template_error',
+] as const
+export type AttemptResult = (typeof ATTEMPT_RESULTS)[number]
+
+/** What a destination says of a response. */
+export type DeliveryVerdict =
+  | { readonly kind: 'delivered'; readonly result: 'ok' | 'duplicate' }
+  /** Try again; `afterMs` where the destination named a time. */
+  | { readonly kind: 'retry'; readonly result: AttemptResult; readonly afterMs?: number }
+  /** Never by itself again: a dead letter. */
+  | { readonly kind: 'dead'; readonly result: AttemptResult; readonly reason: DeadReason }
+
+/** Why a delivery became a dead letter. */
+export const DEAD_REASONS = [
+  'rejected',
+  'exhausted',
+  'expired',
+  'template_error',
+  'macro_unreplaced',
+  'egress_blocked',
+  'insufficient_identity',
+  'reversal_unsupported',
+] as const
+export type DeadReason = (typeof DEAD_REASONS)[number]
+
+/** Why no request could be built; the delivery goes to the dead letters with it. */
+export interface RequestFault {
+  readonly reason: DeadReason
+  /** What is wrong and where, without secrets. */
+  readonly detail: string
+}
+
+/** What a request may depend on besides the conversion. */
+export interface DeliveryContext {
+  readonly deliveryId: string
+  /** 1 for the first attempt. */
+  readonly attempt: number
+  /** Epoch milliseconds of this attempt. */
+  readonly now: number
+}
+
+/**
+ * A configured place to deliver to, compiled at load. Pure: it builds requests and reads
+ * responses, and never sends (the transport does).
+ */
+export interface Destination {
+  /** Its name in the configuration; `[a-z0-9][a-z0-9_-]*`. */
+  readonly id: string
+  /** Rule or type it is made from. */
+  readonly rule: string
+  /** False for statuses or events it must never see; such deliveries are not enqueued. */
+  wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
+  request(record: DeliveryRecord, context: DeliveryContext): Result<DeliveryRequest, RequestFault>
+  verdict(response: DeliveryResponse, now: number): DeliveryVerdict
+  readonly policy: DeliveryPolicy
+  /** Values to mask wherever a request of it is shown. */
+  readonly secrets: readonly string[]
+}
+
+export interface DeliveryPolicy {
+  readonly timeoutMs: number
+  /** Attempts in flight at most. */
+  readonly concurrency: number
+  /** Attempts per second at most; undefined for no limit. */
+  readonly ratePerSecond: number | undefined
+  /** Deliveries held in memory at most; more wait in the store. */
+  readonly memory: number
+  /** Waits between attempts in ms; the last one repeats. */
+  readonly scheduleMs: readonly number[]
+  /** From acceptance to dead letter, in ms. */
+  readonly budgetMs: number
+  /** False where a repeat after a lost answer could count twice: such a delivery ends dead. */
+  readonly retryAfterAmbiguous: boolean
+  /** Private networks this destination may live in, as CIDRs. Metadata addresses never. */
+  readonly allowPrivate: readonly string[]
+}
+
+/** Where routing wants a conversion delivered. */
+export interface RoutedDelivery {
+  readonly destination: string
+  readonly delayMs: number
+  readonly share: string | undefined
+}
+
+/** One HTTP try, as events and dead letters tell it. */
+export interface Attempt {
+  readonly deliveryId: string
+  readonly record: string
+  readonly destination: string
+  readonly network: string
+  readonly status: Status
+  readonly attempt: number
+  readonly result: AttemptResult
+  readonly httpStatus: number | undefined
+  readonly durationMs: number
+  /** What the destination or the network stack said; printable, capped, secrets masked. */
+  readonly detail: string | undefined
+}

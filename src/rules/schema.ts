@@ -1,0 +1,526 @@
+/**
+ * The shape of rule files: the single source for validation, types, editor schemas and the
+ * reference page. Options are snake_case nouns with their unit; unknown keys are faults.
+ */
+import { Type, type Static, type TSchema } from 'typebox'
+import { INPUT_FIELDS, TIME_FIELDS, MONEY_FIELDS } from '../model/conversion.ts'
+import { STATUSES } from '../model/status.ts'
+import { REASON_CODES, type Reason } from '../reasons.ts'
+
+// --- building blocks ------------------------------------------------------------------------
+
+/** One of a closed list. Written as `enum`, so a fault can name what was meant. */
+export function choice<const T extends readonly string[]>(values: T, description: string) {
+  return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], description })
+}
+
+/** An object that refuses unknown keys. */
+export function record<T extends Record<string, TSchema>>(properties: T, description?: string) {
+  return Type.Object(properties, {
+    additionalProperties: false,
+    ...(description === undefined ? {} : { description }),
+  })
+}
+
+/** A map with free keys of one form. */
+export function mapOf<T extends TSchema>(value: T, description: string, key = '^.{1,200}$') {
+  return Type.Unsafe<Record<string, Static<T>>>({
+    type: 'object',
+    propertyNames: { pattern: key },
+    additionalProperties: value,
+    description,
+  })
+}
+
+const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
+const optional = Type.Optional
+
+export const NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,63}$'
+export const SOURCE_PATTERN =
+  '^(path:(token|event)|header:[A-Za-z0-9-]+|json:.+|literal:.*|[^:]{1,100})$'
+export const DECIMAL_PATTERN = '^-?\\d{1,20}(\\.\\d{1,18})?$'
+
+const source = Type.String({
+  pattern: SOURCE_PATTERN,
+  description:
+    'Where a value comes from: a parameter name (matched without case and separators), ' +
+    '`header:NAME`, `path:token`, `path:event`, `json:a.b[0].c` or `literal:TEXT`',
+})
+
+const evidence = choice(
+  ['vendor', 'community', 'unverified'] as const,
+  'How far the facts are proven: the vendor’s own documentation, independent public code, or neither',
+)
+const docs = Type.String({ pattern: '^https?://', description: 'The page the facts come from' })
+
+const setting = record(
+  {
+    title: text('What to enter, in the words of the other side’s panel'),
+    secret: optional(Type.Boolean({ description: 'Never shown; must be `${ENV}` or `${file:…}`' })),
+    default: optional(
+      text('Used where the configuration sets none; without it the setting is required'),
+    ),
+    example: optional(text('A value of the right form')),
+    pattern: optional(text('What the value must match')),
+  },
+  'A value that the operator sets in postern.yaml',
+)
+
+// --- the matching language ------------------------------------------------------------------
+
+const condition = record(
+  {
+    equals: optional(Type.String()),
+    in: optional(Type.Array(Type.String(), { minItems: 1, maxItems: 500 })),
+    gt: optional(Type.String({ pattern: DECIMAL_PATTERN })),
+    gte: optional(Type.String({ pattern: DECIMAL_PATTERN })),
+    lt: optional(Type.String({ pattern: DECIMAL_PATTERN })),
+    lte: optional(Type.String({ pattern: DECIMAL_PATTERN })),
+    starts_with: optional(Type.String({ minLength: 1 })),
+    matches: optional(
+      Type.String({ minLength: 1, maxLength: 500, description: 'RE2 pattern, linear time' }),
+    ),
+    exists: optional(Type.Boolean()),
+  },
+  'Every test given must hold; gt, gte, lt and lte compare as decimals',
+)
+export type Condition = Static<typeof condition>
+
+/** Field → condition, all of which must hold, with `all`, `any` and `not` beside them. */
+export interface Matcher {
+  readonly all?: readonly Matcher[]
+  readonly any?: readonly Matcher[]
+  readonly not?: Matcher
+  readonly [field: string]: Condition | Matcher | readonly Matcher[] | undefined
+}
+
+export const matcher = Type.Unsafe<Matcher>({
+  $ref: '#/$defs/matcher',
+})
+/** Goes into the `$defs` of every schema that uses `matcher`. */
+export const matcherDefinition = {
+  type: 'object',
+  minProperties: 1,
+  description:
+    'Field name → test; all must hold. Fields: those of a conversion, `network`, or `q.NAME`',
+  properties: {
+    all: { type: 'array', minItems: 1, items: { $ref: '#/$defs/matcher' } },
+    any: { type: 'array', minItems: 1, items: { $ref: '#/$defs/matcher' } },
+    not: { $ref: '#/$defs/matcher' },
+  },
+  additionalProperties: condition,
+}
+
+// --- networks -------------------------------------------------------------------------------
+
+const status = record({
+  from: optional(
+    Type.Array(source, { minItems: 1, description: 'Default: the `status` field’s sources' }),
+  ),
+  join: optional(
+    Type.String({ description: 'Joins all sources of `from` with this text before mapping' }),
+  ),
+  map: optional(
+    mapOf(
+      choice([...STATUSES, 'test', 'informational'] as const, 'Status it means'),
+      'The network’s word (any case) → status',
+    ),
+  ),
+  words: optional(
+    choice(
+      ['common', 'none'] as const,
+      '`common` (default) also knows words that mean one thing everywhere',
+    ),
+  ),
+  default: optional(choice(STATUSES, 'Where no status comes')),
+  unknown: optional(
+    choice(['reject', 'ignore', ...STATUSES] as const, 'Default `reject`: status_unknown'),
+  ),
+})
+
+const event = record({
+  map: optional(mapOf(text('Event name'), 'The network’s word (any case) → event')),
+  default: optional(text('Where no event comes')),
+})
+
+const money = record({
+  currency: optional(
+    Type.String({ pattern: '^[A-Z]{3}$', description: 'Where none is sent; default USD' }),
+  ),
+  places: optional(
+    mapOf(
+      Type.Integer({ minimum: 1, maximum: 18 }),
+      'Fields sent as an integer of small units: 2 for cents, 8 for satoshi',
+      `^(${MONEY_FIELDS.join('|')})$`,
+    ),
+  ),
+  decimal_comma: optional(Type.Boolean({ description: 'Accept `12,34`' })),
+  symbols: optional(
+    Type.Boolean({ description: 'Strip currency signs, spaces and thousands commas' }),
+  ),
+  negative: optional(
+    choice(
+      ['refuse', 'reversed'] as const,
+      '`refuse` (default): amount_invalid unless the status is reversed; `reversed`: a negative amount means reversed',
+    ),
+  ),
+  max: optional(
+    Type.String({ pattern: DECIMAL_PATTERN, description: 'Payout above this is amount_invalid' }),
+  ),
+})
+
+const time = record({
+  format: choice(
+    ['unix_s', 'unix_ms', 'iso', 'datetime', 'auto'] as const,
+    '`datetime` is `YYYY-MM-DD HH:MM:SS` in `zone`; `auto` takes any of the others',
+  ),
+  zone: optional(text('IANA name or `+08:00`; default UTC')),
+})
+
+const signature = record({
+  algorithm: choice(['md5', 'sha1', 'sha256', 'sha512'] as const, 'Hash'),
+  hmac: optional(Type.Boolean({ description: 'Keyed by `key`; otherwise a plain hash of `over`' })),
+  key: optional(text('HMAC key template; default `{secret}`')),
+  over: text(
+    'What is signed: `{NAME}` a parameter as decoded, `{raw.NAME}` as sent, `{secret}` each secret in turn, `{settings.NAME}`, `{body}`',
+  ),
+  from: source,
+  encoding: choice(['hex', 'base64', 'base64url'] as const, 'Of the signature'),
+  formats: optional(
+    mapOf(
+      text('RE2 pattern'),
+      'Parameter → what its value must match, against digits shifted between parts',
+    ),
+  ),
+})
+
+const check = Type.Unsafe<{
+  token?: Static<typeof source>
+  ip?: string[]
+  signature?: Static<typeof signature>
+  freshness?: {
+    from: string
+    format: 'unix_s' | 'unix_ms' | 'iso' | 'auto'
+    within_seconds: number
+  }
+}>({
+  ...record({
+    token: optional(source),
+    ip: optional(
+      Type.Array(Type.String(), {
+        description: 'Addresses and CIDRs; empty: the operator sets `ips`',
+      }),
+    ),
+    signature: optional(signature),
+    freshness: optional(
+      record({
+        from: source,
+        format: choice(['unix_s', 'unix_ms', 'iso', 'auto'] as const, 'Of the timestamp'),
+        within_seconds: Type.Integer({ minimum: 1, maximum: 86400 }),
+      }),
+    ),
+  }),
+  minProperties: 1,
+  maxProperties: 1,
+})
+export type Check = Static<typeof check>
+export type SignatureCheck = Static<typeof signature>
+
+export const DEDUPE_PARTS = [...INPUT_FIELDS, 'status_raw', 'received_day'] as const
+const dedupeKey = (description: string) =>
+  Type.Array(choice(DEDUPE_PARTS, 'Field'), { minItems: 1, maxItems: 8, description })
+
+const dedupe = record({
+  key: optional(dedupeKey('Default [transaction_id, event]. The first part must not be empty')),
+  fallback: optional(
+    dedupeKey(
+      'Where the first part of `key` is empty; default [click_id, event] if `key` is not set',
+    ),
+  ),
+  never: optional(
+    Type.Array(text('Value'), { description: 'Constant fake ids that identify nothing' }),
+  ),
+  window_days: optional(Type.Integer({ minimum: 1, maximum: 366, description: 'Default 30' })),
+  on_amount_change: optional(
+    choice(['ignore', 'update', 'add'] as const, 'Same status, other amount; default `ignore`'),
+  ),
+  allow: optional(
+    Type.Array(
+      Type.Unsafe<`${(typeof STATUSES)[number]}>${(typeof STATUSES)[number]}`>({
+        type: 'string',
+        pattern: `^(${STATUSES.join('|')})>(${STATUSES.join('|')})$`,
+      }),
+      { description: 'Steps back this network makes on purpose, such as `reversed>approved`' },
+    ),
+  ),
+})
+
+const answer = record({
+  status: optional(Type.Integer({ minimum: 200, maximum: 599 })),
+  body: optional(Type.String({ maxLength: 2000 })),
+})
+const reply = record({
+  content_type: optional(text('Default text/plain; charset=utf-8')),
+  accepted: optional(answer),
+  duplicate: optional(answer),
+  ignored: optional(answer),
+  rejected: optional(answer),
+  deferred: optional(record({ body: optional(Type.String({ maxLength: 2000 })) }, 'Always 503')),
+  reasons: optional(
+    Type.Unsafe<Partial<Record<Reason, Static<typeof answer>>>>(
+      mapOf(answer, 'Reason → answer, before its outcome’s', `^(${REASON_CODES.join('|')})$`),
+    ),
+  ),
+  probe: optional(
+    Type.Boolean({ description: 'HEAD and an empty GET are answered 200 and stored nowhere' }),
+  ),
+})
+
+const networkExample = record({
+  title: text('What it shows'),
+  request: record({
+    method: choice(['GET', 'POST'] as const, 'Method'),
+    target: text('Path and query; `/in/NETWORK/…`'),
+    headers: optional(mapOf(Type.String(), 'Header → value')),
+    body: optional(Type.String()),
+  }),
+  client: optional(text('Client address; default 203.0.113.10')),
+  now: optional(text('ISO time of arrival; default 2026-01-01T00:00:00Z')),
+  secrets: optional(Type.Array(Type.String())),
+  tokens: optional(Type.Array(Type.String())),
+  settings: optional(mapOf(Type.String(), 'Setting → value')),
+  outcome: choice(['accepted', 'duplicate', 'ignored', 'rejected'] as const, 'Outcome'),
+  reason: optional(choice(REASON_CODES as [Reason, ...Reason[]], 'Reason code')),
+  conversion: optional(mapOf(Type.String(), 'Exactly the fields it comes to, times in ISO')),
+})
+export type NetworkExample = Static<typeof networkExample>
+
+export const networkRule = record(
+  {
+    name: text('As the network calls itself'),
+    kind: choice(
+      [
+        'affiliate-platform',
+        'cpa-network',
+        'offerwall',
+        'marketplace',
+        'mmp',
+        'tracker',
+        'igaming',
+        'generic',
+      ] as const,
+      'What it is',
+    ),
+    verified: evidence,
+    docs,
+    notes: optional(text('Retry behaviour and oddities worth knowing')),
+    paste: optional(text('Query to paste at the network, in its macros')),
+    settings: optional(mapOf(setting, 'Further values the operator sets', NAME_PATTERN)),
+    body: optional(
+      record({
+        json_field: optional(text('Form field that holds a JSON document')),
+        query_field: optional(text('Parameter that holds a query string')),
+      }),
+    ),
+    aliases: optional(
+      choice(
+        ['none', 'common'] as const,
+        '`common`: fields not named here are found under their usual names',
+      ),
+    ),
+    fields: optional(
+      mapOf(
+        Type.Array(source, { minItems: 1, maxItems: 40 }),
+        'Field → where it comes from, first non-empty wins',
+        `^(${INPUT_FIELDS.join('|')})$`,
+      ),
+    ),
+    required: optional(
+      Type.Array(choice(INPUT_FIELDS, 'Field'), { description: 'Missing: param_missing' }),
+    ),
+    status: optional(status),
+    event: optional(event),
+    money: optional(money),
+    time: optional(mapOf(time, 'Field → format', `^(${TIME_FIELDS.join('|')})$`)),
+    ignore: optional(
+      record(
+        { test: optional(matcher), informational: optional(matcher) },
+        'Recorded and answered, not forwarded',
+      ),
+    ),
+    verify: Type.Array(check, {
+      description: 'All must pass. `[]` trusts everyone and is warned about',
+    }),
+    dedupe: optional(dedupe),
+    reply: optional(reply),
+    examples: Type.Array(networkExample, { minItems: 1 }),
+  },
+  'How a network speaks',
+)
+export type NetworkRule = Static<typeof networkRule>
+
+// --- destinations ---------------------------------------------------------------------------
+
+/** Any JSON; strings are templates, and a string that is exactly one macro keeps its type. */
+export type JsonTemplate =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonTemplate[]
+  | { readonly [key: string]: JsonTemplate }
+
+const pairs = (description: string) => mapOf(Type.String(), description)
+const request = record({
+  method: choice(['GET', 'POST', 'PUT'] as const, 'Method'),
+  url: text('`https://…`; the host is literal or a `{settings.NAME}`, never from a postback'),
+  query: optional(pairs('Name → template; dropped where its macros are empty')),
+  headers: optional(pairs('Header → template')),
+  form: optional(pairs('Form field → template')),
+  json: optional(
+    Type.Unsafe<JsonTemplate>({
+      type: 'object',
+      description: 'JSON body; a key whose macro is empty is dropped',
+    }),
+  ),
+  body: optional(text('Body template, with `content_type`')),
+  content_type: optional(text('Of `body`')),
+})
+export type RequestTemplate = Static<typeof request>
+
+const responseTest = record(
+  {
+    status: optional(
+      Type.Array(Type.String({ pattern: '^[1-5](\\d\\d|xx)$' }), {
+        minItems: 1,
+        description: '`200`, `2xx`',
+      }),
+    ),
+    header: optional(mapOf(Type.String(), 'Header → text it contains, any case')),
+    body_contains: optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        minItems: 1,
+        description: 'Any of these, any case',
+      }),
+    ),
+    body_equals: optional(
+      Type.Array(Type.String(), { minItems: 1, description: 'Any of these, trimmed' }),
+    ),
+    body_matches: optional(text('RE2 pattern')),
+    json: optional(
+      mapOf(Type.Array(Type.String(), { minItems: 1 }), 'Path `a.b[0]` → any of these values'),
+    ),
+  },
+  'Every test given must hold',
+)
+export type ResponseTest = Static<typeof responseTest>
+const responseTests = (description: string) =>
+  optional(Type.Array(responseTest, { minItems: 1, description }))
+
+const destinationExample = record({
+  title: text('What it shows'),
+  conversion: mapOf(
+    Type.String(),
+    'Field → value; the rest is filled in with a plain approved sale',
+  ),
+  settings: optional(pairs('Setting → value')),
+  request: optional(
+    record({
+      method: choice(['GET', 'POST', 'PUT'] as const, 'Method'),
+      url: text('Exact URL'),
+      headers: optional(pairs('Exactly these, besides those every request has')),
+      body: optional(Type.String()),
+    }),
+  ),
+  dead: optional(text('Dead letter reason instead of a request')),
+  responses: optional(
+    Type.Array(
+      record({
+        status: Type.Integer({ minimum: 100, maximum: 599 }),
+        headers: optional(pairs('Header → value')),
+        body: optional(Type.String()),
+        verdict: choice(['delivered', 'duplicate', 'retry', 'dead'] as const, 'What it means'),
+      }),
+      { minItems: 1 },
+    ),
+  ),
+})
+export type DestinationExample = Static<typeof destinationExample>
+
+export const destinationRule = record(
+  {
+    name: text('As it calls itself'),
+    kind: choice(
+      [
+        'tracker',
+        'affiliate-platform',
+        'traffic-source',
+        'mmp',
+        'ad-platform',
+        'rewards',
+        'analytics',
+        'webhook',
+      ] as const,
+      'What it is',
+    ),
+    verified: evidence,
+    docs,
+    notes: optional(text('Oddities worth knowing')),
+    click_macro: optional(text('What to put on the click URL, so that its click id comes back')),
+    settings: optional(mapOf(setting, 'Values the operator sets', NAME_PATTERN)),
+    statuses: optional(
+      Type.Array(choice(STATUSES, 'Status'), {
+        minItems: 1,
+        description: 'Statuses it takes; default all',
+      }),
+    ),
+    required: optional(
+      Type.Array(Type.String(), { description: 'Fields without which nothing is sent' }),
+    ),
+    money: optional(
+      record({
+        currency: optional(
+          Type.String({ pattern: '^[A-Z]{3}$', description: 'The only one it takes' }),
+        ),
+        on_other: optional(
+          choice(
+            ['drop', 'refuse'] as const,
+            'Another currency: send no amount, or dead letter; default `refuse`',
+          ),
+        ),
+        digits: optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 18,
+            description: 'Fraction digits of `{payout}`; 0 for an integer',
+          }),
+        ),
+      }),
+    ),
+    request,
+    answer: optional(
+      record(
+        {
+          success: responseTests('Delivered; default any 2xx'),
+          duplicate: responseTests('Already known: delivered'),
+          permanent: responseTests('Will never be taken: dead letter'),
+          retry: responseTests('Try again, though the status looks final'),
+        },
+        'Read in the order duplicate, permanent, retry, success; what none takes goes by status',
+      ),
+    ),
+    retry_after_ambiguous: optional(
+      Type.Boolean({
+        description: 'False where a repeat after a lost answer could count twice; default true',
+      }),
+    ),
+    timeout_ms: optional(
+      Type.Integer({ minimum: 100, maximum: 60000, description: 'Default 10000' }),
+    ),
+    concurrency: optional(Type.Integer({ minimum: 1, maximum: 256, description: 'Default 32' })),
+    rate_per_second: optional(Type.Integer({ minimum: 1, maximum: 100000 })),
+    examples: Type.Array(destinationExample, { minItems: 1 }),
+  },
+  'How a tracker, traffic source, backend or webhook is spoken to',
+)
+export type DestinationRule = Static<typeof destinationRule>
