@@ -16,15 +16,20 @@ export function random(): number {
 }
 
 /**
- * Record ids of one owner: `<owner>-<sequence>`, the sequence in base 36.
- * The owner's name is the prefix, so whoever holds a record id knows whose journal it was written to.
+ * Record ids of one owner: `<owner>-<sequence>-<partition>`, both numbers in base 36.
+ * Whoever holds a record id knows whose journal it was written to, and where.
  */
-export function createRecordIds(owner: string): { next(): string } {
+export function createRecordIds(owner: string): { next(partition: number): string } {
   let sequence = 0
-  return { next: () => `${owner}-${(sequence++).toString(36)}` }
+  return { next: partition => `${owner}-${(sequence++).toString(36)}-${partition.toString(36)}` }
 }
 
-/** The owner that wrote this record: the part before the dash. */
+/** The owner that wrote this record: the part before the first dash. */
 export function ownerOf(record: string): string {
   return record.slice(0, record.indexOf('-'))
+}
+
+/** The partition this record lives in: the part after the last dash. */
+export function partitionOf(record: string): number {
+  return Number.parseInt(record.slice(record.lastIndexOf('-') + 1), 36)
 }

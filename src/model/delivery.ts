@@ -5,7 +5,7 @@ import type { Status } from './status.ts'
 
 /** What the store keeps once per accepted postback; every delivery of it reads this. */
 export interface DeliveryRecord {
-  /** Unique per accepted postback: `<owner>-<sequence>`. */
+  /** Unique per accepted postback: `<owner>-<sequence>-<partition>`. */
   readonly id: string
   readonly conversion: Conversion
   /** Percent of the payout that a destination gets, where a route cuts it: `{ voluum: "80" }`. */

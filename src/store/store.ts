@@ -219,8 +219,11 @@ export interface Store {
   readonly hashKey: Buffer
   /** Name of this process in the journal; changes when a lease was lost. */
   readonly owner: string
-  /** A record id of the current owner. */
-  newRecord(): string
+  /**
+   * A record id of the current owner for a conversion with this dedupe key:
+   * `<owner>-<sequence>-<partition>`, so that owner and partition are known from the id alone.
+   */
+  newRecord(key: string): string
 
   /**
    * For each entry, in order and in ONE atomic durable step per entry: find the conversion's
