@@ -103,7 +103,7 @@ export const FILTERS: Readonly<Record<string, FilterDefinition>> = {
     compile: ([length, ...rest]) => {
       const limit = wholeNumber(length, 9999)
       if (limit === undefined || rest.length > 0) return undefined
-      return onValue(value => [...value].slice(0, limit).join(''))
+      return onValue(value => Array.from(value).slice(0, limit).join(''))
     },
   },
   default: {

@@ -81,7 +81,9 @@ function compileCondition<Source>(
   compare(condition.gte, get, order => order >= 0, tests)
   compare(condition.lt, get, order => order < 0, tests)
   compare(condition.lte, get, order => order <= 0, tests)
-  if (tests.length === 0) faults.push({ path, message: 'a condition needs at least one test' })
+  if (Object.keys(condition).length === 0) {
+    faults.push({ path, message: 'a condition needs at least one test' })
+  }
   return every(tests)
 }
 

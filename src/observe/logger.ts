@@ -1,0 +1,63 @@
+/** Structured log lines on standard output: JSON, or aligned text for people at a terminal. */
+import { pino, type DestinationStream, type Logger } from 'pino'
+import type { Clock } from '../base/clock.ts'
+import { maskSecrets, printable } from '../base/redact.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly format: 'json' | 'pretty'
+  readonly isTerminal: boolean
+  /** Masked wherever they would appear; asked for at each line, since a reload may change them. */
+  readonly secrets: () => readonly string[]
+  readonly clock: Clock
+  readonly write: (line: string) => void
+}
+
+/** A fact in dotted past tense (`postback.received`) with its fields, in one line. */
+export type LogFields = Readonly<Record<string, unknown>>
+
+export function createLogger(options: LogOptions): Logger {
+  const { level, format, secrets, write } = options
+  const stream: DestinationStream = {
+    write: line => {
+      const masked = maskSecrets(line, secrets())
+      write(format === 'pretty' ? toPretty(masked, options.isTerminal) : masked)
+    },
+  }
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date(options.clock.now()).toISOString()}"`,
+      formatters: { level: label => ({ level: label }) },
+      serializers: { err: (error: Error) => ({ message: error.message, stack: error.stack }) },
+    },
+    stream,
+  )
+}
+
+const COLOURS: Readonly<Record<string, string>> = {
+  debug: '\u001b[36m',
+  info: '\u001b[32m',
+  warn: '\u001b[33m',
+  error: '\u001b[31m',
+}
+const RESET = '\u001b[0m'
+
+/** `12:00:01 info  delivery.delivered   destination=voluum …` */
+function toPretty(line: string, isTerminal: boolean): string {
+  const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
+  const label = String(level).padEnd(5)
+  const shown = isTerminal ? `${COLOURS[String(level)] ?? ''}${label}${RESET}` : label
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined && value !== '')
+    .map(([name, value]) => `${name}=${fieldText(value)}`)
+  return `${String(time).slice(11, 19)} ${shown} ${String(msg).padEnd(20)} ${pairs.join(' ')}\n`
+}
+
+function fieldText(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return printable(text, 300)
+}
