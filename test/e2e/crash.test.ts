@@ -1,0 +1,139 @@
+/**
+ * What a crash may cost: nothing. A real gateway is killed with -9 at random points under load, its
+ * store too, and its connections to the store are cut; afterwards every postback that was answered
+ * 2xx is delivered to both trackers under one delivery id, and the ledger is 0.
+ */
+import t, { type Test } from 'tap'
+import { account } from '../support/account.ts'
+import { startGateway, temporaryFolder, until, type Gateway } from '../support/gateway.ts'
+import { install, target, TOKEN } from '../support/installation.ts'
+import { ledgerGap, pendingDeliveries } from '../support/ledger.ts'
+import { startRedis } from '../support/redis-server.ts'
+import { startSender } from '../support/sender.ts'
+import { startTracker } from '../support/tracker.ts'
+
+const ENV = { TEST_TOKEN: TOKEN }
+/** Kills per run; each happens at a random moment of the load. */
+const KILLS = 4
+const PER_SECOND = 300
+/** A lease short enough that a takeover happens within the test. */
+const LEASE_MS = 1000
+
+t.setTimeout(180_000)
+
+const wait = (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms))
+const randomMoment = () => wait(300 + Math.random() * 900)
+
+/** Runs load while `trouble` happens, then settles the account. */
+async function survive(
+  t: Test,
+  store: Record<string, unknown>,
+  trouble: (gateway: { current: Gateway; restart: () => Promise<void> }) => Promise<void>,
+): Promise<{ answers: ReadonlyMap<number, number>; repeats: number }> {
+  const folder = temporaryFolder(t)
+  const tracker = await startTracker(t)
+  const config = install(folder, { store: { ...store, lease_ms: LEASE_MS }, tracker: tracker.url })
+  const gateway = {
+    current: await startGateway(t, config, ENV),
+    restart: async () => {
+      gateway.current = await startGateway(t, config, ENV)
+    },
+  }
+  const sender = startSender({
+    url: () => gateway.current.url,
+    target: id => target(id),
+    perSecond: PER_SECOND,
+    duplicates: 0.1,
+  })
+  await trouble(gateway)
+  await sender.finish()
+  await until('nothing is pending', async () => (await pendingDeliveries(gateway.current)) === 0)
+
+  let repeats = 0
+  for (const path of ['/a', '/b']) {
+    const result = account(
+      sender.journal,
+      tracker.on(path),
+      arrival => arrival.query.get('tid') ?? '',
+    )
+    t.same(result.lost, [], `${path}: nothing acknowledged is lost`)
+    t.same(result.invented, [], `${path}: nothing is invented`)
+    t.same(result.changed, [], `${path}: a repeat says the same as the first`)
+    t.same(result.doubled, [], `${path}: one delivery id for each conversion`)
+    repeats += result.repeats
+  }
+  t.equal(await ledgerGap(gateway.current), 0, 'enqueued = delivered + dead + discarded + pending')
+  t.ok(sender.journal.acknowledged.size > PER_SECOND, 'there was a load')
+  await gateway.current.kill('SIGTERM')
+  return { answers: sender.journal.answers, repeats }
+}
+
+async function killGateways(gateway: { current: Gateway; restart: () => Promise<void> }) {
+  for (let i = 0; i < KILLS; i++) {
+    await randomMoment()
+    await gateway.current.kill('SIGKILL')
+    await gateway.restart()
+  }
+  await randomMoment()
+}
+
+t.test('kill -9 of the gateway, LMDB', async t => {
+  const folder = temporaryFolder(t)
+  const { repeats } = await survive(t, { type: 'lmdb', path: folder }, killGateways)
+  // Each kill can lose the answers of what was in flight: 32 a destination.
+  t.ok(repeats <= KILLS * 2 * 32, `${repeats} repeats`)
+})
+
+t.test('kill -9 of the gateway, Redis', async t => {
+  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const { repeats } = await survive(t, { type: 'redis', redis: { url: redis.url } }, killGateways)
+  t.ok(repeats <= KILLS * 2 * 32, `${repeats} repeats`)
+})
+
+t.test('kill -9 and restart of Redis: 503 while it is away, nothing lost', async t => {
+  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const { answers } = await survive(
+    t,
+    { type: 'redis', redis: { url: redis.url, command_timeout_ms: 500 } },
+    async ({ current }) => {
+      for (let i = 0; i < 2; i++) {
+        await randomMoment()
+        await redis.kill('SIGKILL')
+        await wait(800)
+        await redis.restart()
+        await until(
+          'the gateway is ready again',
+          async () => (await fetch(`${current.admin}/readyz`)).ok,
+        )
+      }
+      await randomMoment()
+    },
+  )
+  t.ok((answers.get(503) ?? 0) > 0, 'while Redis was away networks were told so')
+  t.notOk(answers.has(500), 'and never anything else')
+})
+
+t.test('a storm of dropped Redis connections strands and doubles nothing', async t => {
+  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  await survive(t, { type: 'redis', redis: { url: redis.url } }, async () => {
+    for (let i = 0; i < 25; i++) {
+      await wait(60 + Math.random() * 80)
+      await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    }
+    await randomMoment()
+  })
+})
+
+t.test('SIGTERM under load: what was accepted is delivered once, the exit is clean', async t => {
+  const folder = temporaryFolder(t)
+  const { repeats } = await survive(t, { type: 'lmdb', path: folder }, async gateway => {
+    for (let i = 0; i < 2; i++) {
+      await randomMoment()
+      const { code } = await gateway.current.kill('SIGTERM')
+      t.equal(code, 0, 'exit code')
+      await gateway.restart()
+    }
+    await randomMoment()
+  })
+  t.equal(repeats, 0, 'a clean stop repeats nothing')
+})

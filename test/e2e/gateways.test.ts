@@ -1,0 +1,155 @@
+/** Gateways as their users meet them: two on one Redis, order, isolation, bounded memory. */
+import { Agent, request } from 'undici'
+import t, { type Test } from 'tap'
+import { startGateway, temporaryFolder, until } from '../support/gateway.ts'
+import { install, target, TOKEN } from '../support/installation.ts'
+import { ledgerGap, pendingDeliveries, series } from '../support/ledger.ts'
+import { startRedis } from '../support/redis-server.ts'
+import { startTracker } from '../support/tracker.ts'
+
+const ENV = { TEST_TOKEN: TOKEN }
+t.setTimeout(240_000)
+
+const send = async (url: string): Promise<number> => {
+  const response = await request(url)
+  await response.body.dump()
+  return response.statusCode
+}
+
+t.test('the same postback 8 times at once at two gateways: one delivery a destination', async t => {
+  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const tracker = await startTracker(t)
+  const config = install(temporaryFolder(t), {
+    store: { type: 'redis', redis: { url: redis.url } },
+    tracker: tracker.url,
+  })
+  const gateways = [await startGateway(t, config, ENV), await startGateway(t, config, ENV)]
+  const ids = Array.from({ length: 200 }, (_, i) => `same-${i}`)
+  for (const id of ids) {
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => send(`${gateways[i % 2]?.url}${target(id)}`)),
+    )
+    t.same(new Set(answers), new Set([200]), `${id}: every copy is answered 200`)
+  }
+  await until(
+    'all is delivered',
+    async () => (await pendingDeliveries(gateways[0] ?? t.fail())) === 0,
+  )
+  for (const path of ['/a', '/b']) {
+    const got = tracker.on(path).map(arrival => arrival.query.get('tid') ?? '')
+    t.same(got.sort(), [...ids].sort(), `${path} got each once`)
+  }
+})
+
+async function order(t: Test, store: Record<string, unknown>): Promise<void> {
+  const tracker = await startTracker(t)
+  const config = install(temporaryFolder(t), {
+    store,
+    tracker: tracker.url,
+    destination: { retry_schedule_ms: [50] },
+  })
+  const gateway = await startGateway(t, config, ENV)
+  // Every first attempt at /a fails; an update must still not overtake what it updates.
+  const failedOnce = new Set<string>()
+  tracker.behave.set('/a', arrival => {
+    if (failedOnce.has(arrival.deliveryId)) return 200
+    failedOnce.add(arrival.deliveryId)
+    return 500
+  })
+  const ids = Array.from({ length: 30 }, (_, i) => `order-${i}`)
+  const agent = new Agent({ connections: 1, pipelining: 10 })
+  t.teardown(() => agent.close())
+  for (const id of ids) {
+    await Promise.all(
+      ['pending', 'approved', 'reversed'].map(async status => {
+        const response = await request(`${gateway.url}${target(id, `&status=${status}`)}`, {
+          dispatcher: agent,
+        })
+        await response.body.dump()
+        t.equal(response.statusCode, 200)
+      }),
+    )
+  }
+  await until('all is delivered', async () => (await pendingDeliveries(gateway)) === 0)
+  for (const path of ['/a', '/b']) {
+    for (const id of ids) {
+      const statuses = tracker
+        .on(path)
+        .filter(arrival => arrival.query.get('tid') === id && arrival.answered === 200)
+        .map(arrival => arrival.query.get('st'))
+      t.same(statuses, ['pending', 'approved', 'reversed'], `${path} ${id}`)
+    }
+  }
+  t.equal(await ledgerGap(gateway), 0)
+}
+
+t.test('pending → approved → reversed within a millisecond keep their order, LMDB', async t => {
+  await order(t, { type: 'lmdb', path: temporaryFolder(t) })
+})
+
+t.test('pending → approved → reversed within a millisecond keep their order, Redis', async t => {
+  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  await order(t, { type: 'redis', redis: { url: redis.url } })
+})
+
+t.test('a hanging and a failing destination change nothing for the others', async t => {
+  const tracker = await startTracker(t)
+  tracker.behave.set('/hangs', 'hang')
+  tracker.behave.set('/fails', 500)
+  const memory = 500
+  const config = install(temporaryFolder(t), {
+    store: { type: 'lmdb', path: temporaryFolder(t) },
+    tracker: tracker.url,
+    destinations: ['good', 'hangs', 'fails'],
+    destination: { memory, timeout_ms: 1000, retry_schedule_ms: [1000] },
+  })
+  const gateway = await startGateway(t, config, ENV)
+  const backlog = 50_000
+  const agent = new Agent({ connections: 64 })
+  t.teardown(() => agent.close())
+  const rss = async () =>
+    [...(await series(gateway, 'process_resident_memory_bytes')).values()][0] ?? 0
+  let next = 0
+  let worst = 0
+  let peak = 0
+  async function worker(): Promise<void> {
+    while (next < backlog) {
+      const id = `b${next++}`
+      const response = await request(`${gateway.url}${target(id)}`, { dispatcher: agent })
+      await response.body.dump()
+      worst = Math.max(worst, response.statusCode)
+      if (next % 5000 === 0) {
+        const inMemory = await series(gateway, 'postern_deliveries_in_memory')
+        for (const count of inMemory.values()) peak = Math.max(peak, count)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, worker))
+  t.equal(worst, 200, 'every network is answered 200')
+  await until('the good destination has everything', () => tracker.on('/good').length === backlog)
+  t.ok(
+    peak > 0 && peak <= memory,
+    `at most ${memory} deliveries of a destination in memory, ${peak} seen`,
+  )
+  t.ok(
+    (await rss()) < 400 * 1024 * 1024,
+    `resident memory ${Math.round((await rss()) / 1048576)} MiB`,
+  )
+  t.ok(
+    (await pendingDeliveries(gateway)) >= backlog * 2 - 2 * memory,
+    'the rest waits in the store',
+  )
+
+  tracker.behave.clear()
+  await until('the backlog drains', async () => (await pendingDeliveries(gateway)) === 0, 150)
+  for (const path of ['/hangs', '/fails']) {
+    const got = new Set(
+      tracker
+        .on(path)
+        .filter(a => a.answered === 200)
+        .map(a => a.query.get('tid')),
+    )
+    t.equal(got.size, backlog, `${path} got everything`)
+  }
+  t.equal(await ledgerGap(gateway), 0)
+})
