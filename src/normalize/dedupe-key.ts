@@ -4,7 +4,7 @@
  * with shifted characters never collide.
  */
 import type { Conversion } from '../model/conversion.ts'
-import { DEDUPE_PARTS } from '../rules/schema.ts'
+import type { DEDUPE_PARTS } from '../rules/schema.ts'
 
 export type DedupePart = (typeof DEDUPE_PARTS)[number]
 type Fields = Omit<Conversion, 'id'>

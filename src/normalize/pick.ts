@@ -19,10 +19,10 @@ export interface Pick {
 
 export function pick(postback: Postback, plan: Plan): Pick {
   const count = plan.fields.length
-  const claims = new Array<Claim | undefined>(count)
-  const values = new Array<string | undefined>(count)
-  const refusals = new Array<Refusal | undefined>(count)
-  const hasMacro = new Array<true | undefined>(count)
+  const claims: (Claim | undefined)[] = []
+  const values: (string | undefined)[] = []
+  const refusals: (Refusal | undefined)[] = []
+  const hasMacro: (true | undefined)[] = []
 
   const isBetter = ({ slot, rank }: Claim) => {
     const best = claims[slot]
