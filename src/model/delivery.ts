@@ -10,6 +10,8 @@ export interface DeliveryRecord {
   readonly conversion: Conversion
   /** Percent of the payout that a destination gets, where a route cuts it: `{ voluum: "80" }`. */
   readonly shares?: Readonly<Record<string, string>>
+  /** Gateways on its way, this one counted; absent means 1. Sent on, so that a loop is noticed. */
+  readonly hop?: number
 }
 
 /**
