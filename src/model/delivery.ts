@@ -10,6 +10,8 @@ export interface DeliveryRecord {
   readonly conversion: Conversion
   /** Percent of the payout that a destination gets, where a route cuts it: `{ voluum: "80" }`. */
   readonly shares?: Readonly<Record<string, string>>
+  /** Gateways on its way, this one counted; absent means 1. Sent on, so that a loop is noticed. */
+  readonly hop?: number
 }
 
 /**
@@ -58,8 +60,16 @@ export type AttemptResult = (typeof ATTEMPT_RESULTS)[number]
 /** What a destination says of a response. */
 export type DeliveryVerdict =
   | { readonly kind: 'delivered'; readonly result: 'ok' | 'duplicate' }
-  /** Try again; `afterMs` where the destination named a time. */
-  | { readonly kind: 'retry'; readonly result: AttemptResult; readonly afterMs?: number }
+  /**
+   * Try again; `afterMs` where the destination named a time. Ends as a dead letter `rejected`
+   * after `maxAttempts`, and without it when the budget of the delivery is used up.
+   */
+  | {
+      readonly kind: 'retry'
+      readonly result: AttemptResult
+      readonly afterMs?: number
+      readonly maxAttempts?: number
+    }
   /** Never by itself again: a dead letter. */
   | { readonly kind: 'dead'; readonly result: AttemptResult; readonly reason: DeadReason }
 
