@@ -1,0 +1,50 @@
+/** Every default of postern.yaml, in its words and its shape. */
+export const DEFAULTS = deepFreeze({
+  server: {
+    listen: '0.0.0.0:8080',
+    trusted_proxies: [],
+    limits: {
+      url_bytes: 8192,
+      body_bytes: 65536,
+      params: 100,
+      value_chars: 4096,
+      json_depth: 20,
+      in_flight: 10000,
+      request_timeout_ms: 10000,
+    },
+  },
+  /** Loopback: the numbers and the dead letters are nobody else's. */
+  admin: { listen: '127.0.0.1:9090' },
+  log: { level: 'info', format: 'json' },
+  workers: 1,
+  store: {
+    type: 'lmdb',
+    path: './data',
+    lease_ms: 10000,
+    allow_unsafe: false,
+    decisions: 100000,
+    dead_letter_days: 30,
+    redis: { prefix: 'postern', partitions: 16, wait_timeout_ms: 500, command_timeout_ms: 1500 },
+  },
+  network: { enabled: true, accept_unverified: false },
+  destination: {
+    accept_unverified: false,
+    timeout_ms: 10000,
+    concurrency: 32,
+    memory: 1000,
+    // 5 s, 30 s, 2 m, 10 m, 30 m, 1 h, 2 h, 4 h, then every 8 h until the budget ends.
+    retry_schedule_ms: [
+      5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 28_800_000,
+    ],
+    budget_hours: 72,
+  },
+  demo: { listen: '127.0.0.1:8090' },
+} as const)
+
+/** Freezes `value` and everything in it; maps and sets are left as they are. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const part of Object.values(value)) deepFreeze(part)
+  return value
+}
