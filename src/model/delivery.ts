@@ -58,8 +58,16 @@ export type AttemptResult = (typeof ATTEMPT_RESULTS)[number]
 /** What a destination says of a response. */
 export type DeliveryVerdict =
   | { readonly kind: 'delivered'; readonly result: 'ok' | 'duplicate' }
-  /** Try again; `afterMs` where the destination named a time. */
-  | { readonly kind: 'retry'; readonly result: AttemptResult; readonly afterMs?: number }
+  /**
+   * Try again; `afterMs` where the destination named a time. Ends as a dead letter `rejected`
+   * after `maxAttempts`, and without it when the budget of the delivery is used up.
+   */
+  | {
+      readonly kind: 'retry'
+      readonly result: AttemptResult
+      readonly afterMs?: number
+      readonly maxAttempts?: number
+    }
   /** Never by itself again: a dead letter. */
   | { readonly kind: 'dead'; readonly result: AttemptResult; readonly reason: DeadReason }
 
