@@ -36,7 +36,8 @@ function sameAmount(
   entry: Pick<AcceptEntry, 'amount' | 'onAmountChange'>,
 ): boolean {
   const { amounts } = state
-  if (entry.amount === '' || amounts.every(amount => amount === '')) return true
+  // No amount says nothing about the amount. The first amount after none is news.
+  if (entry.amount === '') return true
   if (entry.onAmountChange === 'add') return amounts.includes(entry.amount)
   return amounts.at(-1) === entry.amount
 }
@@ -61,7 +62,7 @@ export function advance(
   return {
     status: entry.status,
     amounts: adds
-      ? [...state.amounts, entry.amount]
+      ? [...state.amounts.filter(amount => amount !== ''), entry.amount]
       : [entry.amount || (state.amounts.at(-1) ?? '')],
     first: state.first,
     last: entry.record,

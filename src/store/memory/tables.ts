@@ -1,0 +1,162 @@
+/** The tables as plain Maps. */
+import { ownerOf } from '../../base/id.ts'
+import type { ConversionState } from '../decide.ts'
+import type { DeadLetterId, Decision } from '../store.ts'
+import type {
+  DeadPlace,
+  DeadRow,
+  DeadTable,
+  DecisionTable,
+  JournalRow,
+  JournalTable,
+  LedgerRow,
+  QueueRow,
+  QueueTable,
+  StateTable,
+  Tables,
+} from '../embedded/tables.ts'
+import { createSorted, type Sorted } from './sorted.ts'
+
+export function createMemoryTables(): Tables {
+  const ledger = new Map<string, LedgerRow>()
+  const owners = new Map<string, number>()
+  return {
+    states: createStates(),
+    journal: createJournal(),
+    queue: createQueue(),
+    dead: createDead(),
+    ledger: {
+      get: destination => ledger.get(destination),
+      put: (destination, row) => void ledger.set(destination, row),
+      destinations: () => [...ledger.keys()].sort(),
+    },
+    owners: {
+      get: owner => owners.get(owner),
+      put: (owner, expiresAt) => void owners.set(owner, expiresAt),
+      delete: owner => void owners.delete(owner),
+      all: () => [...owners],
+    },
+    decisions: createDecisions(),
+  }
+}
+
+function createStates(): StateTable {
+  const states = new Map<string, { state: ConversionState; expiresAt: number }>()
+  return {
+    get: (key, now) => {
+      const row = states.get(key)
+      return row && row.expiresAt > now ? row.state : undefined
+    },
+    put: (key, state, now, windowMs) => void states.set(key, { state, expiresAt: now + windowMs }),
+    expire: now => {
+      for (const [key, { expiresAt }] of states) if (expiresAt <= now) states.delete(key)
+      return 0
+    },
+  }
+}
+
+function createJournal(): JournalTable {
+  const journals = new Map<string, Map<string, JournalRow>>()
+  const get = (record: string) => journals.get(ownerOf(record))?.get(record)
+  return {
+    get,
+    destinations: record => get(record)?.destinations,
+    put: (record, row) => {
+      const owner = ownerOf(record)
+      let rows = journals.get(owner)
+      if (!rows) journals.set(owner, (rows = new Map()))
+      rows.set(record, row)
+    },
+    delete: record => {
+      const rows = journals.get(ownerOf(record))
+      rows?.delete(record)
+      if (rows?.size === 0) journals.delete(ownerOf(record))
+    },
+    records: (owner, limit) => [...(journals.get(owner)?.keys() ?? [])].slice(0, limit),
+    each: visit => {
+      for (const rows of journals.values()) {
+        for (const { destinations } of rows.values()) visit(destinations)
+      }
+    },
+  }
+}
+
+interface Due {
+  readonly due: number
+  readonly record: string
+}
+
+function createQueue(): QueueTable {
+  const queues = new Map<string, { rows: Map<string, QueueRow>; order: Sorted<Due> }>()
+  return {
+    get: (destination, record) => queues.get(destination)?.rows.get(record),
+    has: (destination, record) => queues.get(destination)?.rows.has(record) === true,
+    put: (destination, record, row, old) => {
+      let queue = queues.get(destination)
+      if (!queue) {
+        const order = createSorted<Due>((a, b) => a.due - b.due || byText(a.record, b.record))
+        queues.set(destination, (queue = { rows: new Map(), order }))
+      }
+      if (old) queue.order.remove({ due: old.due, record })
+      queue.order.insert({ due: row.due, record })
+      queue.rows.set(record, row)
+    },
+    delete: (destination, record, row) => {
+      const queue = queues.get(destination)
+      queue?.order.remove({ due: row.due, record })
+      queue?.rows.delete(record)
+    },
+    upcoming: (destination, limit) => queues.get(destination)?.order.items.slice(0, limit) ?? [],
+    count: destination => queues.get(destination)?.rows.size ?? 0,
+  }
+}
+
+function createDead(): DeadTable {
+  const rows = new Map<string, DeadRow>()
+  const everyone = createSorted(byDeath)
+  const each = new Map<string, Sorted<DeadPlace>>()
+  const name = ({ record, destination }: DeadLetterId) => `${record} ${destination}`
+  return {
+    get: id => rows.get(name(id)),
+    put: ({ record, destination }, row) => {
+      const place = { record, destination, diedAt: row.diedAt }
+      rows.set(name(place), row)
+      everyone.insert(place)
+      let own = each.get(destination)
+      if (!own) each.set(destination, (own = createSorted(byDeath)))
+      own.insert(place)
+    },
+    delete: ({ record, destination }, { diedAt }) => {
+      const place = { record, destination, diedAt }
+      rows.delete(name(place))
+      everyone.remove(place)
+      each.get(destination)?.remove(place)
+    },
+    newest: ({ destination, after, limit }) => {
+      const places = destination === undefined ? everyone : each.get(destination)
+      if (!places) return []
+      const end = after ? places.find(after) : places.items.length
+      return places.items.slice(Math.max(0, end - limit), end).reverse()
+    },
+    oldest: (time, limit) => everyone.items.slice(0, limit).filter(place => place.diedAt < time),
+    count: destination => each.get(destination)?.items.length ?? 0,
+  }
+}
+
+function createDecisions(): DecisionTable {
+  let kept: Decision[] = []
+  return {
+    append: (decisions, cap) => {
+      kept = [...kept, ...decisions].slice(-cap)
+    },
+    slice: () => ({ decisions: [...kept].reverse(), cursor: undefined }),
+  }
+}
+
+function byDeath(a: DeadPlace, b: DeadPlace): number {
+  return a.diedAt - b.diedAt || byText(a.record, b.record) || byText(a.destination, b.destination)
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
