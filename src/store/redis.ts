@@ -4,6 +4,7 @@
  * whole. Every call answers or throws StoreError within the command timeout (plus the wait for
  * replicas), and the connection mends itself.
  */
+import { ownerOf } from '../base/id.ts'
 import { acceptEntries } from './redis/accept.ts'
 import { createCalls, type Calls } from './redis/calls.ts'
 import { claimDue } from './redis/claim.ts'
@@ -72,6 +73,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     onError: (error: unknown) => onError(toStoreError(error)),
   }
   let connection: Connection | undefined
+  let isOpened = false
   let isClosed = false
 
   function connected(): Connection {
@@ -92,6 +94,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     newRecord: key => lease.newRecord(key),
 
     async open() {
+      if (isOpened) throw new StoreError('closed', 'a store opens once; create another')
+      isOpened = true
       const client = connect(connectOptions)
       const callsOptions = { client, prefix, partitions, timeoutMs: commandTimeoutMs }
       const calls = createCalls(callsOptions)
@@ -131,12 +135,17 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     async accept(entries) {
       const { accepts } = connected()
       if (entries.length === 0) return []
-      if (!lease.isLost) {
-        const accepted = await acceptEntries(accepts, lease.owner, entries)
+      const { owner } = lease
+      // A record of a former name would go to a journal that others are taking over.
+      if (!lease.isLost && entries.every(({ record }) => ownerOf(record) === owner)) {
+        const accepted = await acceptEntries(accepts, owner, entries)
         if (accepted) return accepted
-        lease.lose()
+        lease.lose(owner)
       }
-      throw new StoreError('lease_lost', 'this process was too late with its heartbeat')
+      throw new StoreError(
+        'lease_lost',
+        `the lease of ${owner} ended; what was not yet written never is: heartbeat, then retry`,
+      )
     },
 
     async settle(settlements) {

@@ -67,7 +67,7 @@ local function write_state(key, state, window)
 end
 
 local function same_amount(state, amount, mode)
-  if amount == '' or not string.find(state.amounts, '[^\t]') then
+  if amount == '' then
     return true
   end
   if mode == 'a' then
@@ -91,7 +91,7 @@ end
 
 local function advance(state, record, shape, amount)
   if shape.mode == 'a' and state.status == shape.status then
-    state.amounts = state.amounts .. '\t' .. amount
+    state.amounts = state.amounts == '' and amount or state.amounts .. '\t' .. amount
   elseif amount ~= '' then
     state.amounts = amount
   else
@@ -106,8 +106,13 @@ end
 
 -- True when this very entry was written before, by a call whose answer was lost on the way.
 local function is_own(state, record, shape)
-  if state.last == record or redis.call('HEXISTS', journal, record) == 1 then
+  if state.first == record or state.last == record or redis.call('HEXISTS', journal, record) == 1 then
     return true
+  end
+  for _, lane in pairs(state.lanes) do
+    if lane == record then
+      return true
+    end
   end
   for _, place in ipairs(shape.places) do
     if redis.call('HEXISTS', base .. 'q:' .. place.destination, record) == 1 then

@@ -2,7 +2,7 @@
  * Entries of an accept call as script arguments, one script call per partition. What many entries
  * of a turn have in common (window, status, mode, placements) is sent once, as a shape.
  */
-import { ownerOf, partitionOf } from '../../base/id.ts'
+import { partitionOf } from '../../base/id.ts'
 import type { Accepted, AcceptEntry, AcceptVerdict } from '../store.ts'
 import { StoreError } from '../store.ts'
 import type { Calls } from './calls.ts'
@@ -28,14 +28,12 @@ interface Group {
   readonly positions: number[]
 }
 
-/** Undefined when this owner has no lease any more. */
+/** Undefined when this owner, who made every record of the entries, has no lease any more. */
 export async function acceptEntries(
   calls: Calls,
   owner: string,
   entries: readonly AcceptEntry[],
 ): Promise<readonly Accepted[] | undefined> {
-  // Such a record would go to a journal that another process may be taking over.
-  if (entries.some(entry => ownerOf(entry.record) !== owner)) return undefined
   const groups = groupByPartition(entries)
   const replies = await calls.runAll(
     script,

@@ -14,7 +14,8 @@ export async function listDead(
   calls: Calls,
   query: { readonly destination?: string; readonly limit: number; readonly after?: string },
 ): Promise<DeadPage> {
-  const start = query.after === undefined ? ['', '', ''] : query.after.split('~')
+  const start = query.after === undefined ? ['', '', ''] : parseCursor(query.after)
+  if (!start) return { letters: [], next: undefined }
   const replies = await calls.runEverywhere(list, [
     query.destination ?? '',
     String(query.limit),
@@ -39,6 +40,10 @@ export async function readDead(calls: Calls, id: DeadLetterId): Promise<DeadLett
     record,
   )
   return typeof entry === 'string' ? parseLetter(record, destination, entry) : undefined
+}
+
+function parseCursor(text: string): readonly string[] | undefined {
+  return /^(\d{1,16})~([^~]+)~([^~]+)$/.exec(text)?.slice(1)
 }
 
 /** How many of them there were. */

@@ -28,8 +28,7 @@ export async function findDecisions(
       await calls.command('lrange', log, String(start), String(start + PAGE - 1)),
     )
     for (const line of lines) {
-      // Only this file writes the list.
-      const decision = JSON.parse(line) as Decision
+      const decision = toDecision(line)
       if (found.length < query.limit && mentions(decision, query.text)) found.push(decision)
     }
     if (lines.length < PAGE) break
@@ -41,4 +40,13 @@ function mentions(decision: Decision, text: string | undefined): boolean {
   if (text === undefined || text === '') return true
   const { click_id, transaction_id, record, network } = decision
   return [click_id, transaction_id, record, network].some(value => value?.includes(text))
+}
+
+/** JSON drops what is undefined. */
+function toDecision(line: string): Decision {
+  // Only this file writes the list.
+  const decision = JSON.parse(line) as Decision
+  const { at, network, reason, detail, record, click_id, transaction_id, status, destinations } =
+    decision
+  return { at, network, reason, detail, record, click_id, transaction_id, status, destinations }
 }

@@ -19,8 +19,8 @@ export interface Lease {
   readonly isLost: boolean
   newRecord(key: string): string
   register(calls: Calls): Promise<void>
-  /** Redis says that the lease is gone. */
-  lose(): void
+  /** Redis says that the lease of this name is gone. */
+  lose(name: string): void
   heartbeat(calls: Calls): Promise<'held' | 'lost'>
   release(calls: Calls): Promise<void>
 }
@@ -31,8 +31,9 @@ export function createLease(leaseMs: number, partitions: number): Lease {
   let former = ''
   let isLost = false
 
-  function lose(): void {
-    if (isLost) return
+  function lose(name: string): void {
+    // A slow answer may speak of a name that was given up long ago.
+    if (name !== owner) return
     isLost = true
     former = owner
     owner = randomText(OWNER_LENGTH)
@@ -40,8 +41,9 @@ export function createLease(leaseMs: number, partitions: number): Lease {
   }
 
   async function register(calls: Calls): Promise<void> {
-    await calls.runEverywhere(lease, ['register', owner, String(leaseMs), former])
-    isLost = false
+    const mine = owner
+    await calls.runEverywhere(lease, ['register', mine, String(leaseMs), former])
+    if (mine === owner) isLost = false
   }
 
   return {
@@ -55,10 +57,11 @@ export function createLease(leaseMs: number, partitions: number): Lease {
     register,
     lose,
     async heartbeat(calls) {
+      const mine = owner
       if (!isLost) {
-        const held = await calls.runEverywhere(lease, ['extend', owner, String(leaseMs)])
+        const held = await calls.runEverywhere(lease, ['extend', mine, String(leaseMs)])
         if (held.every(reply => parseCount(reply) === 1)) return 'held'
-        lose()
+        lose(mine)
       }
       // Ends the former lease everywhere, so that others may take its journal over at once.
       await register(calls)
