@@ -8,7 +8,7 @@ import { printable, truncateAddress } from '../base/redact.ts'
 import type { Conversion } from '../model/conversion.ts'
 import type { Attempt, DeadReason } from '../model/delivery.ts'
 import type { Outcome, Reason } from '../reasons.ts'
-import type { StoreFailure } from '../store/store.ts'
+import { StoreError } from '../store/store.ts'
 import type { Metrics } from './metrics.ts'
 
 /** One postback and its answer. */
@@ -22,7 +22,10 @@ export interface PostbackFact {
   readonly httpStatus: number
   readonly durationMs: number
   readonly client: string | undefined
-  readonly conversion: Omit<Conversion, 'id'> | undefined
+  /** Epoch milliseconds. */
+  readonly receivedAt: number
+  /** As far as it could be read. */
+  readonly conversion: Partial<Conversion> | undefined
   readonly record: string | undefined
   readonly destinations: readonly string[]
 }
@@ -134,31 +137,29 @@ export function createEvents(logger: Logger, metrics: Metrics, nowSeconds: () =>
       logger[state === 'open' ? 'warn' : 'info'](fact, `circuit.${state}`)
     },
 
-    egressBlocked(fact: { destination: string; detail: string }): void {
+    egressBlocked(fact: { destination: string; reason: string }): void {
       metrics.egressBlocked.inc(fact.destination)
       logger.warn(fact, 'egress.blocked')
     },
 
-    storeFailed(fact: {
-      operation: string
-      reason: StoreFailure | 'unexpected'
-      message: string
-    }): void {
-      metrics.storeErrors.inc(fact.operation, fact.reason)
-      logger.warn({ ...fact, message: printable(fact.message) }, 'store.failed')
+    storeFailed({ operation, error }: { operation: string; error: unknown }): void {
+      const reason = error instanceof StoreError ? error.reason : 'unexpected'
+      metrics.storeErrors.inc(operation, reason)
+      const message = printable(error instanceof Error ? error.message : String(error))
+      logger.warn({ operation, reason, message }, 'store.failed')
     },
 
-    leaseLost(): void {
+    leaseLost({ dropped }: { dropped: number }): void {
       metrics.leasesLost.inc()
-      logger.warn('lease.lost')
+      logger.warn({ dropped }, 'lease.lost')
     },
 
-    tookOver(count: number): void {
+    tookOver({ count }: { count: number }): void {
       metrics.recovered.add(count, 'taken_over')
       logger.info({ count }, 'journal.taken_over')
     },
 
-    reconciled(count: number): void {
+    reconciled({ count }: { count: number }): void {
       metrics.recovered.add(count, 'reconciled')
       logger.info({ count }, 'journal.reconciled')
     },
@@ -177,6 +178,10 @@ export function createEvents(logger: Logger, metrics: Metrics, nowSeconds: () =>
       } else {
         logger.error({ faults: fact.faults }, 'config.refused')
       }
+    },
+
+    demoReceived(fact: { method: string; url: string; body: string }): void {
+      logger.info(fact, 'demo.received')
     },
 
     started(fact: Readonly<Record<string, unknown>>): void {
@@ -206,12 +211,8 @@ export function createEvents(logger: Logger, metrics: Metrics, nowSeconds: () =>
   }
 }
 
-function countConversion(
-  metrics: Metrics,
-  network: string,
-  conversion: Omit<Conversion, 'id'>,
-): void {
-  const { status, payout, currency = 'none' } = conversion
+function countConversion(metrics: Metrics, network: string, conversion: Partial<Conversion>): void {
+  const { status = 'approved', payout, currency = 'none' } = conversion
   metrics.conversions.inc(network, status)
   // A histogram sum is a float by nature; exact money stays in the conversion.
   if (payout !== undefined) metrics.payout.observe({ network, currency, status }, Number(payout))

@@ -108,6 +108,9 @@ export function createMetrics() {
       'Deliveries moved from memory to the queue of the store.',
       ['destination', 'cause'],
     ),
+    inMemory: gauge('deliveries_in_memory', 'Deliveries this process holds in memory.', [
+      'destination',
+    ]),
     pending: gauge('deliveries_pending', 'Deliveries not ended; shared by all gateways.', [
       'destination',
       'state',
@@ -124,6 +127,10 @@ export function createMetrics() {
       'ledger_unaccounted_deliveries',
       'Enqueued less delivered, dead, discarded and pending, from counters in the store. 0 at rest.',
       ['destination'],
+    ),
+    ledgerAt: gauge(
+      'ledger_collected_timestamp_seconds',
+      'When pending, dead letters and ledger were last read from the store.',
     ),
     circuit: gauge('destination_circuit_state', 'One-hot state of the circuit breaker.', [
       'destination',

@@ -24,11 +24,8 @@ interface Answer {
   readonly body?: string
 }
 
-/** The conversion is undefined where the postback did not become one. */
-export type Replier = (
-  reason: Reason,
-  conversion: Conversion | Omit<Conversion, 'id'> | undefined,
-) => Reply
+/** The conversion as far as it could be read; undefined where nothing was. */
+export type Replier = (reason: Reason, conversion: Partial<Conversion> | undefined) => Reply
 
 export const TEXT = 'text/plain; charset=utf-8'
 export const JSON_TYPE = 'application/json; charset=utf-8'
@@ -129,11 +126,10 @@ function compileBody(
   }
 }
 
-function render(
-  template: Template<Conversion>,
-  conversion: Conversion | Omit<Conversion, 'id'>,
-): string | undefined {
-  return template.render('id' in conversion ? conversion : { ...conversion, id: '' })
+const UNREAD = { id: '', network: '', status: 'pending', received_at: 0, q: {} } as const
+
+function render(template: Template<Conversion>, conversion: Partial<Conversion>) {
+  return template.render({ ...UNREAD, ...conversion })
 }
 
 function encoderFor(contentType: string): Encode {
