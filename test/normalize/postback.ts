@@ -47,6 +47,9 @@ export function postbackOf(pairs: readonly Pair[], extras: Extras = {}): Verifie
   return postback as unknown as VerifiedPostback
 }
 
+/** What verify would name for the checks of these tests. */
+export const SECRET_KEYS: ReadonlySet<string> = new Set(['pw', 'sigx'])
+
 export type RuleParts = Partial<NetworkRule>
 
 export function ruleOf(parts: RuleParts): NetworkRule {
@@ -64,6 +67,7 @@ export function ruleOf(parts: RuleParts): NetworkRule {
 export function compiled(parts: RuleParts, override?: NormalizeOptions['override']) {
   const result = compileNormalize(ruleOf(parts), {
     network: 'net',
+    secretKeys: SECRET_KEYS,
     ...(override ? { override } : {}),
   })
   if (!result.ok) throw new Error(JSON.stringify(result.error))
