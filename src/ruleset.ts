@@ -4,7 +4,7 @@
  */
 import { fail, ok, type Result } from './base/result.ts'
 import type { EffectiveNetwork } from './config/effective.ts'
-import type { LoadedConfig } from './config/load.ts'
+import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
 import { createDestination, DESTINATION_TYPES } from './destinations/registry.ts'
 import type { Destination } from './model/delivery.ts'
@@ -46,6 +46,18 @@ export interface RuleSet {
 
 const DAY_MS = 86_400_000
 const DEFAULT_WINDOW_DAYS = 30
+
+/** Configuration file → rule set, or every fault of it and of the rule files it uses. */
+export async function loadRuleSet(
+  file: string,
+  options: Pick<LoadOptions, 'catalogue' | 'env'>,
+): Promise<Result<RuleSet, Fault[]>> {
+  const builtins = new Map(
+    DESTINATION_TYPES.map(({ type, settings }) => [type, { settings, verified: 'vendor' as const }]),
+  )
+  const loaded = await loadConfig(file, { ...options, builtins })
+  return loaded.ok ? compileRuleSet(loaded.value) : loaded
+}
 
 export function compileRuleSet(loaded: LoadedConfig): Result<RuleSet, Fault[]> {
   const { value: config, source } = loaded
@@ -106,6 +118,7 @@ function compileNetwork(
   const normalize = take(
     compileNormalize(rule.value, {
       network: id,
+      secretKeys: verifier?.secretKeys ?? new Set(),
       override: {
         ...(fields === undefined ? {} : { fields }),
         ...(currency === undefined ? {} : { currency }),
