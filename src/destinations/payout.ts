@@ -11,7 +11,8 @@ type Amount = (source: RequestSource) => string | undefined
 export function sharedPayout(record: DeliveryRecord, destination: string): string | undefined {
   const { payout } = record.conversion
   const { shares } = record
-  if (payout === undefined || !shares || !Object.hasOwn(shares, destination)) return payout
+  if (!payout) return undefined
+  if (!shares || !Object.hasOwn(shares, destination)) return payout
   return share(payout, shares[destination] ?? '100')
 }
 

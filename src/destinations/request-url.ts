@@ -39,8 +39,8 @@ export function compileUrl(
   scope: Scope,
 ): CompiledUrl {
   const base = compileBase(request.url, settings, [...path, 'url'], scope)
-  checkLiterals(base.rest, [...path, 'url'], scope)
-  const [pathText = '', ...queryTexts] = splitLiterals(base.rest, '?')
+  const rest = checkLiterals(base.rest, [...path, 'url'], scope)
+  const [pathText = '', ...queryTexts] = splitLiterals(rest, '?')
   const route = compilePath(pathText, [...path, 'url'], scope)
   const written = splitLiterals(queryTexts.join('?'), '&').flatMap<PairTemplate>(pair => {
     if (pair === '') return []
@@ -116,7 +116,8 @@ function compileBase(
     )
     return NOWHERE
   }
-  return { origin: origin.value, path: '', query: '', rest: parts.rest }
+  const rest = parts.rest.startsWith('/') ? parts.rest : `/${parts.rest}`
+  return { origin: origin.value, path: '', query: '', rest }
 }
 
 /** `{settings.url}` at the start: the operator's whole URL, which the rule may extend. */
@@ -176,12 +177,18 @@ function compilePath(
   return { head, segments }
 }
 
-function checkLiterals(text: string, path: Path, scope: Scope): void {
-  mapLiterals(text, literal => {
-    const problem = problemOfLiteral(literal)
-    if (problem) scope.faults.push(ruleFault(path, `the URL ${problem}`))
+/** The template, or `/` where something outside its macros cannot stand in a URL. */
+function checkLiterals(template: string, path: Path, scope: Scope): string {
+  let problem: string | undefined
+  mapLiterals(template, literal => {
+    problem ??= /[{}]/.test(literal)
+      ? 'holds a brace that belongs to no macro; macros look like {click_id}'
+      : problemOfLiteral(literal)
     return literal
   })
+  if (problem === undefined) return template
+  scope.faults.push(ruleFault(path, `the URL ${problem}`))
+  return '/'
 }
 
 /** `text` cut at every `separator` that stands outside a macro. */

@@ -33,6 +33,9 @@ export interface Value {
 
 const NOTHING: Value = { kind: 'text', constant: { text: undefined }, render: () => undefined }
 
+/** `{{click_id}}` and `${SUBID}`: with the braces of ours inside, so the rest would be sent as text. */
+const OTHER_BRACES = /\{\{|^\s*\$\{[^{}]*\}\s*$/
+
 /** Faults are added to the scope; the value is then empty. */
 export function compileValue(
   template: string,
@@ -52,6 +55,9 @@ export function compileValue(
   })
   if (hasPlaceholder) {
     return refuse('holds a placeholder that is no macro', 'write a macro such as {click_id}')
+  }
+  if (OTHER_BRACES.test(template)) {
+    return refuse('a macro of another system', 'macros have single braces: {click_id}')
   }
   if (encode && /\{_[A-Za-z]/.test(template)) {
     return refuse(

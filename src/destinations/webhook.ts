@@ -114,6 +114,16 @@ export const webhook = defineDestination({
         url: 'https://rewards.example.com/postern',
         secret: 'whsec_cG9zdGVybi10ZXN0LWtleS0wMDAwMDAwMDAwMDAwMDE=',
       },
+      request: {
+        method: 'POST',
+        url: 'https://rewards.example.com/postern',
+        headers: {
+          'webhook-id': 'msg_example-1-0_demo',
+          'webhook-timestamp': '1767225600',
+          'webhook-signature': 'v1,uv6/ZAKvmEaOjRAKZ7FXHiHR1xB1Yom92HXMk9C126s=',
+        },
+        body: '{"type":"conversion.approved","timestamp":"2026-01-01T00:00:00.000Z","data":{"event_id":"example-1-0","conversion_id":"00112233445566778899aabbccddeeff","network":"example","status":"approved","status_raw":"approved","click_id":"click-1","transaction_id":"tx-1001","event":"sale","user_id":"u-42","payout":"1.50","reward":"1500","currency":"USD"}}',
+      },
       responses: [
         { status: 204, verdict: 'delivered' },
         { status: 302, verdict: 'retry' },
