@@ -19,7 +19,7 @@ const context: CommandContext = {
   version,
   catalogue: join(root, 'rules'),
   root,
-  stopped: firstSignal(),
+  stopped: firstSignal,
   abort: code => process.exit(code),
 }
 

@@ -13,8 +13,8 @@ export interface CommandContext {
   readonly catalogue: string
   /** Where Postern is installed. */
   readonly root: string
-  /** Resolves with the first signal that asks to stop. */
-  readonly stopped: Promise<string>
+  /** From now on signals are heard; resolves with the first that asks to stop. */
+  readonly stopped: () => Promise<string>
   /** Ends the process at once; the state on disk is what the last flush left. */
   readonly abort: (exitCode: number) => never
 }

@@ -67,7 +67,12 @@ export async function start(options: StartOptions, context: CommandContext): Pro
 
   function tellLoaded({ networks, destinations, loaded }: RuleSet): void {
     for (const warning of loaded.warnings) events.warned(formatFault(warning))
-    events.reloaded({ ok: true, networks: networks.size, destinations: destinations.size, faults: [] })
+    events.reloaded({
+      ok: true,
+      networks: networks.size,
+      destinations: destinations.size,
+      faults: [],
+    })
   }
 
   function tellRefused(faults: readonly Fault[]): void {
@@ -81,7 +86,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   }
 
   const starting = app.start()
-  const signalled = context.stopped.then(signal => {
+  const signalled = context.stopped().then(signal => {
     events.stopping(signal)
     return app.close()
   })
@@ -93,7 +98,12 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     await app.close()
     return 1
   }
-  events.started({ ...started.value, version, store: rules.loaded.value.store.type, pid: process.pid })
+  events.started({
+    ...started.value,
+    version,
+    store: rules.loaded.value.store.type,
+    pid: process.pid,
+  })
   if (log.format === 'pretty') greet(rules, started.value, context)
 
   await signalled
@@ -111,7 +121,11 @@ function needsRestart(before: RuleSet, after: RuleSet): boolean {
 }
 
 /** For the newcomer: where it listens and one line to try. */
-function greet({ loaded }: RuleSet, { server, admin, demo }: Addresses, context: CommandContext): void {
+function greet(
+  { loaded }: RuleSet,
+  { server, admin, demo }: Addresses,
+  context: CommandContext,
+): void {
   const { terminal } = context
   terminal.line()
   terminal.line(`  Postbacks   http://${server}/in/<network>/<token>`)
