@@ -6,12 +6,14 @@ import { createLmdbStore } from '../../src/store/lmdb.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createTestClock } from './clock.ts'
 import { conformance } from './conformance.ts'
+import { modelTest } from './model.ts'
 import type { Harness } from './harness.ts'
 
 const DAY = 86_400_000
 
 const lmdb: Harness = {
   name: 'lmdb',
+  isExact: true,
   leaseMs: 10_000,
   delayMs: 1000,
   windowMs: DAY,
@@ -41,3 +43,4 @@ const lmdb: Harness = {
 }
 
 conformance(t, lmdb)
+modelTest(t, lmdb, 40)
