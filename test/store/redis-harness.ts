@@ -10,9 +10,11 @@ export interface HarnessStoreOptions {
   readonly decisions: number
 }
 
+/** `drop` frees what lies under a prefix. */
 export function redisHarness(
   name: string,
   create: (options: HarnessStoreOptions) => Store,
+  drop: (prefix: string) => Promise<void>,
 ): Harness {
   const leaseMs = 1000
   const decisions = 50
@@ -38,6 +40,7 @@ export function redisHarness(
         advance: ms => sleep(ms),
         end: async () => {
           await Promise.all(stores.map(store => store.close()))
+          await drop(prefix)
         },
       }
     },
