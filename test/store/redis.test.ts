@@ -4,17 +4,30 @@ import { createRedisStore, type RedisStoreOptions } from '../../src/store/redis.
 import { dropPrefix, randomPrefix, redisForTest, startRedis } from '../support/redis-server.ts'
 import { balanced, conformance } from './conformance.ts'
 import { claim, delivered, entry, fromJournal } from './entries.ts'
+import { modelTest } from './model.ts'
 import { redisHarness } from './redis-harness.ts'
 
 const { url, admin } = await redisForTest(t)
 
-conformance(
+if (!process.env.ONLY)
+  conformance(
+    t,
+    redisHarness(
+      'redis',
+      options => createRedisStore({ url, ...options }),
+      prefix => dropPrefix(admin, prefix),
+    ),
+  )
+
+modelTest(
   t,
   redisHarness(
     'redis',
-    options => createRedisStore({ url, ...options }),
+    options => createRedisStore({ url, ...options, partitions: 3 }),
     prefix => dropPrefix(admin, prefix),
+    { leaseMs: 600, delayMs: 60 },
   ),
+  5,
 )
 
 async function open(t: Test, options: RedisStoreOptions = {}) {
