@@ -13,7 +13,7 @@ import { exhumeDead, expireDead, listDead, readDead } from './redis/dead.ts'
 import { findDecisions, noteDecisions } from './redis/decisions.ts'
 import { toStoreError } from './redis/failure.ts'
 import { readJournal, readJournalIds } from './redis/journal.ts'
-import { createLease, takeOverFrom } from './redis/lease.ts'
+import { createLease, takeOver } from './redis/lease.ts'
 import { readLedgers } from './redis/ledger.ts'
 import { agreeOnLayout } from './redis/meta.ts'
 import { checkSafety } from './redis/safety.ts'
@@ -134,7 +134,6 @@ export function createRedisStore(options: RedisStoreOptions): Store {
 
     async accept(entries) {
       const { accepts } = connected()
-      if (entries.length === 0) return []
       const { owner } = lease
       // A record of a former name would go to a journal that others are taking over.
       if (!lease.isLost && entries.every(({ record }) => ownerOf(record) === owner)) {
@@ -159,7 +158,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       return lease.heartbeat(calls())
     },
     async takeOver(limit) {
-      return takeOverFrom(calls(), limit)
+      return takeOver(calls(), lease.owner, limit)
     },
 
     async journal() {

@@ -6,7 +6,7 @@ import { StoreError } from '../store.ts'
 import { runConfirmed, type Wait } from './confirm.ts'
 import type { Client } from './connect.ts'
 import { withDeadline } from './failure.ts'
-import { isNoScript, type Script } from './script.ts'
+import { isNoScript, keysOf, type Script } from './script.ts'
 
 export interface CallsOptions {
   readonly client: Client
@@ -71,10 +71,10 @@ export function createCalls(options: CallsOptions): Calls {
 
   async function evaluate(script: Script, base: string, args: readonly string[]): Promise<unknown> {
     try {
-      return await client.evalsha(script.sha, 1, base, ...args)
+      return await client.evalsha(script.sha, ...keysOf(base), ...args)
     } catch (error) {
       if (!isNoScript(error)) throw error
-      return client.eval(script.source, 1, base, ...args)
+      return client.eval(script.source, ...keysOf(base), ...args)
     }
   }
 
