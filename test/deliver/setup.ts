@@ -137,6 +137,7 @@ export async function setUp(
       ])
       if (!accepted) throw new Error('no verdict')
       dispatcher.offer(record, body, accepted.memory)
+      if (accepted.memory.length < to.length) dispatcher.queued(0)
       return accepted.verdict
     },
     ledger: async name => {
