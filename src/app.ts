@@ -174,14 +174,14 @@ export function createApp(options: AppOptions): App {
         metrics: () => metrics.registry.metrics(),
         contentType: metrics.registry.contentType,
       })
-      await admin.listen(config.admin.listen)
+      await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
     }
     const problem = await openStore()
     if (problem !== undefined) return fail(problem)
     dispatcher.start()
     collector.start()
-    port = await edge.start(config.server.listen)
+    port = await edge.start({ ...config.server.listen })
     health.setStore(true)
     health.set('ready')
     return ok({

@@ -37,7 +37,11 @@ const program = createProgram(context, code => {
   process.exitCode = code
 })
 await program.parseAsync()
-// Only a running gateway holds the process open on purpose, and it has ended here.
+// Only a running gateway holds the process open on purpose, and it has ended here; what was printed
+// to a pipe must still get out.
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise(resolve => stream.write('', resolve))
+}
 process.exit()
 
 function firstSignal(): Promise<string> {

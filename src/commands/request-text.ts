@@ -2,7 +2,9 @@
 import type { DeliveryRequest } from '../model/delivery.ts'
 
 export function requestText(
-  request: Omit<DeliveryRequest, 'method'> & { readonly method: string }, deliveryId: string): string {
+  request: Omit<DeliveryRequest, 'method'> & { readonly method: string },
+  deliveryId: string,
+): string {
   const headers = { ...request.headers, 'postern-delivery-id': deliveryId }
   const lines = [
     `${request.method} ${request.url}`,
