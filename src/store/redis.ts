@@ -8,7 +8,7 @@ import { ownerOf } from '../base/id.ts'
 import { acceptEntries } from './redis/accept.ts'
 import { createCalls, type Calls } from './redis/calls.ts'
 import { claimDue } from './redis/claim.ts'
-import { connect, type Client } from './redis/connect.ts'
+import { connect } from './redis/connect.ts'
 import { exhumeDead, expireDead, listDead, readDead } from './redis/dead.ts'
 import { findDecisions, noteDecisions } from './redis/decisions.ts'
 import { toStoreError } from './redis/failure.ts'
@@ -47,7 +47,6 @@ export interface RedisStoreOptions {
 }
 
 interface Connection {
-  readonly client: Client
   readonly calls: Calls
   /** Accepts have a connection of their own where replicas confirm: WAIT holds up what follows. */
   readonly accepts: Calls
@@ -110,7 +109,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       try {
         const hashKey = await agreeOnLayout(calls, prefix)
         await lease.register(calls)
-        connection = { client, calls, accepts, hashKey }
+        connection = { calls, accepts, hashKey }
       } catch (error) {
         calls.close()
         if (accepts !== calls) accepts.close()
@@ -196,7 +195,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       return readLedgers(calls())
     },
     async safety() {
-      return checkSafety(connected().client, waitReplicas)
+      return checkSafety(calls(), waitReplicas)
     },
     /** Redis itself expires dedupe state. */
     async expire({ deadKeepMs }) {

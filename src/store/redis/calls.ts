@@ -33,6 +33,8 @@ export interface Calls {
   /** The same script with the same arguments in every partition. */
   runEverywhere(script: Script, args: readonly string[]): Promise<readonly unknown[]>
   command(name: string, ...args: string[]): Promise<unknown>
+  /** Whatever `start` asks of the client, within the deadline. */
+  within<T>(start: (client: Client) => Promise<T>): Promise<T>
   /** Drops the connection; every further call fails. */
   close(): void
 }
@@ -98,6 +100,7 @@ export function createCalls(options: CallsOptions): Calls {
     },
     runEverywhere: (script, args) =>
       guard(() => Promise.all(bases.map(base => evaluate(script, base, args)))),
+    within: start => guard(() => start(client)),
     command: (name, ...args) => guard(() => client.call(name, ...args)),
     close() {
       isClosed = true
