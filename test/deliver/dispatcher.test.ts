@@ -9,6 +9,7 @@ import { plainDestination } from '../support/plain-destination.ts'
 import * as receiver from '../support/scripted-receiver.ts'
 import { createScriptedReceiver, respond, type Answer } from '../support/scripted-receiver.ts'
 import { until } from '../support/until.ts'
+import { createTestClock } from '../store/clock.ts'
 import { receive, setUp, withMethods } from './setup.ts'
 
 t.test('one record, two destinations, one settlement', async t => {
@@ -292,7 +293,7 @@ t.test('two statuses of one conversion are never in memory together', async t =>
 
 t.test('a store that fails to settle never makes an attempt happen again', async t => {
   const there = await receive(t)
-  const memory = createMemoryStore({ leaseMs: 200 })
+  const memory = createMemoryStore()
   let refusals = 3
   const store = withMethods(memory, {
     settle: async list => {
@@ -312,9 +313,12 @@ t.test('a store that fails to settle never makes an attempt happen again', async
 })
 
 t.test('records nobody told about are found in the journal, once', async t => {
+  const clock = createTestClock()
   const there = await receive(t)
   const s = await setUp(t, [plainDestination('a', there.origin)], {
-    store: createMemoryStore({ leaseMs: 100 }),
+    // A clock that stands still: sweeps come often and the lease never ends, however slow it is here.
+    clock,
+    store: createMemoryStore({ clock, leaseMs: 60 }),
   })
   const key = 'a'.repeat(32)
   const id = s.store.newRecord(key)
@@ -347,7 +351,9 @@ t.test(
     const there = await receive(t, {
       answer: (socket, request) => void held.push(() => respond(200)(socket, request)),
     })
-    const memory = createMemoryStore({ shared: state, leaseMs: 150 })
+    // Time passes only where the test says so, so that a slow machine loses no lease by itself.
+    const clock = createTestClock()
+    const memory = createMemoryStore({ shared: state, clock, leaseMs: 150 })
     let isStuck = false
     const store = withMethods(memory, {
       heartbeat: async () => {
@@ -356,7 +362,7 @@ t.test(
       },
     })
     const destination = plainDestination('a', there.origin, { concurrency: 1 })
-    const s = await setUp(t, [destination], { store })
+    const s = await setUp(t, [destination], { store, clock })
     const owner = memory.owner
     await s.accept('t1', ['a'])
     await s.accept('t2', ['a'])
@@ -364,10 +370,25 @@ t.test(
     isStuck = true
 
     const other = await receive(t)
+    const healthy = createMemoryStore({ shared: state, clock, leaseMs: 150 })
+    let beats = 0
     const second = await setUp(t, [plainDestination('a', other.origin)], {
-      store: createMemoryStore({ shared: state, leaseMs: 150 }),
+      clock,
+      store: withMethods(healthy, {
+        heartbeat: async () => {
+          const answer = await healthy.heartbeat()
+          beats += 1
+          return answer
+        },
+      }),
     })
+    for (let passed = 0; passed <= 150; passed += 30) {
+      const before = beats
+      clock.advance(30)
+      await until('the other is alive', () => beats > before)
+    }
     await until('the other took over', () => second.log.tookOver.length > 0)
+    t.same(second.log.leaseLost, [])
     await other.count(2)
     // Late by its own clock, this one starts nothing although its first attempt has ended.
     held[0]?.()
@@ -384,6 +405,8 @@ t.test(
     t.equal(there.received.length, 1, 'what waited was not started')
     t.match(await s.ledger('a'), { delivered: 2, dead: 0 }, 'counted once each')
 
+    const routed = { destination: 'a', delayMs: 0, share: undefined }
+    await until('it may deliver again', () => s.dispatcher.place(routed).hold === 'memory')
     await s.accept('t3', ['a'])
     await there.count(2)
     held[1]?.()
@@ -442,7 +465,7 @@ t.test('a drain does not wait for ever; what hangs is taken over', async t => {
     t,
     [plainDestination('stuck', stuck.origin), plainDestination('fine', fine.origin)],
     {
-      store: createMemoryStore({ shared: state, leaseMs: 100 }),
+      store: createMemoryStore({ shared: state }),
     },
   )
   await next.settled()

@@ -79,7 +79,7 @@ export async function setUp(
   options: SetupOptions = {},
 ): Promise<Setup> {
   const clock = options.clock ?? systemClock
-  const store = options.store ?? createMemoryStore({ clock, leaseMs: 600 })
+  const store = options.store ?? createMemoryStore({ clock, leaseMs: 5_000 })
   if (!options.isOpen) await store.open()
   const destinations = new Map(list.map(destination => [destination.id, destination]))
   const log = createLog()
