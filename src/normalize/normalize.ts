@@ -186,7 +186,7 @@ function normalize(
   if (target === 'reject') return { kind: 'refused', refusal: STATUS_UNKNOWN }
   fields.status = target
   if (draft.negative && target !== 'reversed') return refuseNegative(draft.negative)
-  if (draft.statusWord === undefined)
+  if (draft.statusWord === undefined && target === parts.status.absent)
     trace?.push(byDefault('status', { value: target, path: ['status', 'default'] }))
   if (fields.currency === undefined && hasAmount(fields)) {
     fields.currency = parts.currency.value
