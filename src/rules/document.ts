@@ -181,7 +181,8 @@ function toValue(node: unknown, path: Path, to: Conversion): unknown {
   if (isSeq(node)) return node.items.map((item, index) => toValue(item, [...path, index], to))
   if (!isScalar(node)) return null
   if (typeof node.value === 'number' && node.source !== String(node.value)) {
-    const isShown = !to.kind.isSecret(path)
+    // Of the configuration, not even an unknown key's value is shown: it may be a misplaced secret.
+    const isShown = to.kind.showsLines && !to.kind.isSecret(path)
     const message = `YAML reads this as another number${isShown ? `: \`${node.value}\`` : ''}`
     const hint = `quote it to keep the text as written${isShown ? `: "${node.source}"` : ''}`
     to.faults.push(to.faultAt(to.lines.at(startOf(node)), message, hint))
