@@ -61,6 +61,7 @@ export function scan(text: string, limits: ScanLimits): ScanFault | undefined {
 function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
   const frames: Frame[] = []
   let offset = 0
+  let start = 0
   let lineStart = 0
   let parts = 0
   let isLineStart = true
@@ -70,13 +71,27 @@ function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
   let keyColumn = 0
 
   const enter = (column: number, mark: 'block' | '[' | '{'): ScanFault | undefined => {
-    frames.push({ column, offset, isFlow: mark !== 'block', isFlowMap: mark === '{', keys: 0 })
+    frames.push({
+      column,
+      offset: start,
+      isFlow: mark !== 'block',
+      isFlowMap: mark === '{',
+      keys: 0,
+    })
     if (frames.length <= limits.depth) return undefined
-    return { offset, message: `nested deeper than ${limits.depth} levels`, hint: 'flatten it' }
+    return {
+      offset: start,
+      message: `nested deeper than ${limits.depth} levels`,
+      hint: 'flatten it',
+    }
   }
   const countKey = (frame: Frame | undefined): ScanFault | undefined => {
     if (!frame || ++frame.keys <= limits.keysPerMap) return undefined
-    return { offset, message: `more than ${limits.keysPerMap} keys in one map`, hint: 'split it' }
+    return {
+      offset: start,
+      message: `more than ${limits.keysPerMap} keys in one map`,
+      hint: 'split it',
+    }
   }
   /** Opens the block collection at `column`, after leaving every deeper one. */
   const enterBlock = (column: number): ScanFault | undefined => {
@@ -92,7 +107,7 @@ function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
     if (++parts > limits.parts) {
       return { offset, message: `more than ${limits.parts} parts`, hint: 'split the file' }
     }
-    const start = offset
+    start = offset
     const wasScalar = isScalar
     isScalar = token === '\x1f'
     if (isScalar || token === '\x02') continue

@@ -16,6 +16,7 @@ import { fail } from '../../src/base/result.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { loadCatalogue } from '../../src/rules/catalogue.ts'
+import type * as documents from '../../src/rules/document.ts'
 import { parseDocument, RULE_FILE } from '../../src/rules/document.ts'
 import { fileFault, formatFault, sortFaults, type Fault } from '../../src/rules/faults.ts'
 import { loadDestinationRule, loadNetworkRule } from '../../src/rules/load.ts'
@@ -202,18 +203,23 @@ const heavy: Readonly<Record<string, string>> = {
   'comments at the limit': fill('# comment of a usual length\n'),
   tabs: fill('\t'),
   'open quotes': fill('"a'),
-  '11,000 wrong entries': `verify:\n${fill('- a\n', 44_000)}`,
+  '7,900 wrong entries': `verify:\n${fill('- a\n', 31_600)}`,
   '1,900 wrong keys': count(1900, index => `k${index}: { a: 1 }\n`),
   '9,000 wrong words': `required: [${fill('xxxxxxxxxxxx, ', 120_000)}]`,
   '2,500 wrong maps': `verify:\n${count(2500, index => `  - { a: ${index}, b: 1, c: 2 }\n`)}`,
 }
 
-/** Milliseconds that the loop is blocked; the better of two runs, as the machine has other work. */
+/**
+ * Milliseconds that the loop is blocked: time on the monotonic clock, or the processor time of
+ * this process where that is less, as the machine may have other work. The better of two runs.
+ */
 function blockedBy(action: () => void): number {
   const run = () => {
     const start = process.hrtime.bigint()
+    const before = process.cpuUsage()
     action()
-    return Number(process.hrtime.bigint() - start) / 1e6
+    const { user, system } = process.cpuUsage(before)
+    return Math.min(Number(process.hrtime.bigint() - start) / 1e6, (user + system) / 1e3)
   }
   const first = run()
   return first < 200 ? first : Math.min(first, run())
@@ -221,7 +227,7 @@ function blockedBy(action: () => void): number {
 
 t.test('hostile input is refused before the parser sees it', async t => {
   let parses = 0
-  const { parseDocument: parse } = await t.mockImport<typeof import('../../src/rules/document.ts')>(
+  const { parseDocument: parse } = await t.mockImport<typeof documents>(
     '../../src/rules/document.ts',
     {
       yaml: {
@@ -263,7 +269,7 @@ t.test('the scan lets through what people write', async t => {
     'a list of lists': 'a:\n  - - 1\n    - 2\n  - [3, { b: 4 }]\n',
     '60 levels': '['.repeat(60) + ']'.repeat(60),
     '1,900 keys': count(1900, index => `k${index}: 1\n`),
-    '1,900 maps with the same keys': count(1900, () => '- { a: 1, b: 2, c: 3 }\n'),
+    '1,200 maps with the same keys': count(1200, () => '- { a: 1, b: 2, c: 3 }\n'),
     'an emoji': 'a: "💰"\nb: ü\n',
   }
   for (const [name, text] of Object.entries(fine)) {
@@ -272,18 +278,17 @@ t.test('the scan lets through what people write', async t => {
   }
 })
 
+const TROUBLE =
+  '\n|\t|: |- |[|}|"|\'|#|&a |*a|!!x |? |0|---\n|\0|\ufeff|\r|<<: |${|${X}|{settings.|\ud800'
+    .split('|')
+    .concat('|', '|\n', '1e9')
+
 t.test('whatever is done to a good file, the loader answers with faults', async t => {
   const edits = fc.array(
     fc.record({
       at: fc.nat(),
       remove: fc.nat(12),
-      insert: fc.oneof(
-        fc.string({ maxLength: 4 }),
-        fc.constantFrom(
-          ...['\n', '\t', ': ', '- ', '[', '}', '"', "'", '|', '#', '&a ', '*a', '!!x ', '? ', '0'],
-          ...['---\n', '\0', '\ufeff', '\r', '<<: ', '${', '${X}', '{settings.', '\ud800', '1e9'],
-        ),
-      ),
+      insert: fc.oneof(fc.string({ maxLength: 4 }), fc.constantFrom(...TROUBLE)),
     }),
     { minLength: 1, maxLength: 6 },
   )
