@@ -97,7 +97,7 @@ export function parseDocument(
     faultAt(
       lines.at(error.pos[0]),
       SYNTAX[error.code] ?? 'not valid YAML here',
-      text.slice(error.pos[0] - 2, error.pos[1]).includes('${')
+      text.slice(Math.max(0, error.pos[0] - 2), error.pos[1]).includes('${')
         ? 'inside brackets a reference must be quoted: "${NAME}"'
         : undefined,
     ),

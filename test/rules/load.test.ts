@@ -257,6 +257,29 @@ t.test('hostile input blocks for less than 200 ms', async t => {
   }
 })
 
+t.test('each limit holds by itself, at its place', async t => {
+  const keys = (number: number, indent = '') => count(number, index => `${indent}k${index}: 1\n`)
+  const cases: [string, string | undefined, number?][] = [
+    [keys(2000), undefined],
+    [keys(2001), 'more than 2000 keys in one map', keys(2000).length + 'k2000'.length],
+    [`a:\n${keys(1500, '  ')}b:\n${keys(1500, '  ')}`, undefined],
+    [`a:\n${keys(2001, '  ')}`, 'more than 2000 keys in one map'],
+    [`- a: 1\n${keys(2000, '  ')}`, 'more than 2000 keys in one map'],
+    [`{${count(2002, index => `k${index},`)}}`, 'more than 2000 keys in one map'],
+    ['['.repeat(64) + ']'.repeat(64), undefined],
+    ['['.repeat(65) + ']'.repeat(65), 'nested deeper than 64 levels', 64],
+    [count(64, index => `${' '.repeat(index)}a:\n`), undefined],
+    [count(65, index => `${' '.repeat(index)}a:\n`), 'nested deeper than 64 levels'],
+    ['\n'.repeat(39_000), undefined],
+    ['\n'.repeat(40_001), 'more than 40000 parts', 40_000],
+  ]
+  for (const [text, message, offset] of cases) {
+    const found = scan(text, RULE_FILE.limits)
+    t.equal(found?.message, message, `${text.length} characters`)
+    if (offset !== undefined) t.equal(found?.offset, offset)
+  }
+})
+
 t.test('the scan lets through what people write', async t => {
   const fine = {
     'a document mark': `---\n${network}`,
