@@ -24,7 +24,7 @@ import { nearest } from '../../src/rules/nearest.ts'
 import { scan } from '../../src/rules/scan.ts'
 import { PATTERN_WORDS } from '../../src/rules/schema-faults.ts'
 import { destinationRule, matcherDefinition, networkRule } from '../../src/rules/schema.ts'
-import { readSource } from '../../src/rules/source.ts'
+import { readSource } from '../../src/rules/read-file.ts'
 import { createWatch } from '../../src/rules/watch.ts'
 
 const here = import.meta.dirname
