@@ -8,7 +8,7 @@ import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import type { SourceDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
-import { readSource } from '../rules/source.ts'
+import { readSource } from '../rules/read-file.ts'
 import { hasReference, parseReferences, type Reference } from './reference.ts'
 import { isSecretPosition } from './secrets.ts'
 

@@ -11,7 +11,7 @@ import { fileFault, sortFaults, type Fault } from './faults.ts'
 import { loadDestinationRule, loadNetworkRule, type Loaded } from './load.ts'
 import { NAME_PATTERN } from './schema.ts'
 import type { DestinationRule, NetworkRule } from './schema.ts'
-import { readProblem, readSource } from './source.ts'
+import { readProblem, readSource } from './read-file.ts'
 
 export interface Catalogue {
   readonly networks: ReadonlyMap<string, Loaded<NetworkRule>>

@@ -33,7 +33,7 @@ function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
   const faults: RuleFault[] = []
   for (const [name, setting] of Object.entries(settings ?? {})) {
     const path = ['settings', name]
-    if (setting.secret && setting.default !== undefined) {
+    if (setting.secret && setting.default) {
       faults.push({
         path: [...path, 'default'],
         message: 'a secret setting has no default',
@@ -52,7 +52,8 @@ function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
     }
     for (const key of ['default', 'example'] as const) {
       const value = setting[key]
-      if (value === undefined || matches(value)) continue
+      // An empty default means: left out unless the operator sets it.
+      if (value === undefined || value === '' || matches(value)) continue
       faults.push({ path: [...path, key], message: `\`${key}\` does not match its own pattern` })
     }
   }

@@ -24,7 +24,7 @@ import { nearest } from '../../src/rules/nearest.ts'
 import { scan } from '../../src/rules/scan.ts'
 import { PATTERN_WORDS } from '../../src/rules/schema-faults.ts'
 import { destinationRule, matcherDefinition, networkRule } from '../../src/rules/schema.ts'
-import { readSource } from '../../src/rules/source.ts'
+import { readSource } from '../../src/rules/read-file.ts'
 import { createWatch } from '../../src/rules/watch.ts'
 
 const here = import.meta.dirname
@@ -94,6 +94,11 @@ t.test('a good rule is typed and knows its places', async t => {
     ].join('\n'),
   )
   t.equal(loadDestinationRule(destination, 'tracker.yaml').ok, true)
+  const mayBeLeftOut = destination.replace(
+    'secret: true',
+    "secret: true, pattern: '^[a-z]+$', default: ''",
+  )
+  t.equal(loadDestinationRule(mayBeLeftOut, 'tracker.yaml').ok, true)
 })
 
 t.test('keys are only keys, and their words are text', async t => {
