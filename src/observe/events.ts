@@ -188,6 +188,10 @@ export function createEvents(logger: Logger, metrics: Metrics, nowSeconds: () =>
       logger.info(fact, 'gateway.started')
     },
 
+    workerDied(fact: { pid: number | undefined; code: number; signal: string }): void {
+      logger.error(fact, 'worker.died')
+    },
+
     stopping(signal: string): void {
       logger.info({ signal }, 'gateway.stopping')
     },
