@@ -3,124 +3,117 @@
  * there. Every early exit names its reason; nothing before `accept` leaves a trace in the store,
  * and 2xx is answered only after `accept` is durable.
  */
+import type { Accept } from './accept.ts'
 import type { Clock } from './base/clock.ts'
-import type { Conversion, NormalizedConversion } from './model/conversion.ts'
+import type { Conversion } from './model/conversion.ts'
 import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
-import { REASONS, type Reason } from './reasons.ts'
-import type { NetworkRuntime, RuleSet } from './ruleset.ts'
-import type { Batcher } from './store/batch.ts'
-import { dedupeHash } from './store/dedupe.ts'
-import type { Replays } from './store/replays.ts'
-import { StoreError, type Accepted, type AcceptEntry, type Placement, type Store } from './store/store.ts'
 import type { PostbackFact } from './observe/events.ts'
-import type { Reply } from './receive/reply.ts'
+import { REASONS, type Reason } from './reasons.ts'
+import { defaultReply, type Reply } from './receive/reply.ts'
+import { hopOf, isEmpty, toEntry, toRecord } from './record.ts'
+import type { NetworkRuntime, RuleSet } from './ruleset.ts'
+import { dedupeHash } from './store/dedupe.ts'
+import type { Placement, Store } from './store/store.ts'
 
 export interface PipelinePorts {
   readonly rules: () => RuleSet
   readonly store: Pick<Store, 'hashKey' | 'newRecord'>
-  readonly accept: Batcher<AcceptEntry, Accepted>
-  readonly replays: Replays
+  readonly accept: Accept
   readonly dispatcher: {
     place(routed: RoutedDelivery): Placement
     offer(record: DeliveryRecord, body: string, destinations: readonly string[]): void
   }
   readonly clock: Clock
-  /** Tells what became of a postback: metrics, log line, decision log. */
-  readonly told: (fact: PostbackFact, receivedAt: number) => void
+  /** What became of a postback: metrics, log line, decision log. */
+  readonly told: (fact: PostbackFact) => void
+  /** No such network. */
+  readonly unrouted: (reason: Reason) => void
 }
 
-/** What is known of a postback so far; each stage adds to it. */
-interface Story {
-  readonly postback: Postback
-  readonly network: NetworkRuntime
-  readonly started: number
-  conversion?: Omit<Conversion, 'id'> & { readonly id?: string }
-  record?: string
-  destinations?: readonly string[]
-}
+/** Gateways a postback may pass through; more is a loop. */
+const MAX_HOPS = 5
 
-export function createPipeline(ports: PipelinePorts) {
-  const { store, clock } = ports
-
-  /** Undefined where no network of that name is configured. */
-  return async function handle(sent: Postback): Promise<Reply | undefined> {
+export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
+  return async function handle(sent: Postback): Promise<Reply> {
+    const started = clock.monotonic()
     const rules = ports.rules()
     const network = rules.networks.get(sent.network)
-    if (!network) return undefined
-    const story: Story = { postback: sent, network, started: clock.monotonic() }
+    if (!network) {
+      ports.unrouted('unknown_network')
+      return defaultReply('unknown_network')
+    }
+    const story: Story = { sent, network, started }
     if (!network.isEnabled) return answer(story, 'network_disabled')
+    if (network.isProbed && isEmpty(sent)) return answer(story, 'probe')
+    const hop = hopOf(sent)
+    if (hop > MAX_HOPS) return answer(story, 'loop_detected', 'a destination leads back here')
 
     const read = network.read(sent)
     if (!read.ok) return answer(story, read.error.reason, read.error.detail)
 
-    const verified = network.verify(read.value, clock.now())
+    const verified = network.verifier.check(read.value, clock.now())
     if (!verified.ok) return answer(story, verified.error.reason, verified.error.detail)
 
     const normalized = network.normalize(verified.value)
     if (normalized.kind === 'refused') {
       return answer(story, normalized.refusal.reason, normalized.refusal.detail)
     }
-    story.conversion = normalized.value.conversion
-    if (normalized.kind === 'ignored') return answer(story, normalized.reason)
-
-    const conversion = identify(network, normalized.value)
-    const entry = toEntry(network, conversion, rules.route(conversion))
-    story.conversion = conversion
-    if (ports.replays.has(entry)) return answer(story, 'duplicate')
-
-    try {
-      const accepted = await ports.accept.add(entry)
-      ports.replays.remember(entry)
-      if (accepted.verdict === 'new' || accepted.verdict === 'update') {
-        story.record = entry.record
-        story.destinations = entry.placements.map(placement => placement.destination)
-        ports.dispatcher.offer(entry.content, entry.body, accepted.memory)
-      }
-      return answer(story, accepted.verdict)
-    } catch (error) {
-      return answer(story, deferral(error))
+    if (normalized.kind === 'ignored') {
+      return answer({ ...story, conversion: normalized.fields }, normalized.reason)
     }
-  }
+    const id = dedupeHash(store.hashKey, network.id, normalized.value.dedupeKey)
+    const conversion: Conversion = { ...normalized.value.conversion, id }
 
-  function identify(network: NetworkRuntime, normalized: NormalizedConversion): Conversion {
-    const id = dedupeHash(store.hashKey, network.id, normalized.dedupeKey)
-    return { ...normalized.conversion, id }
-  }
+    const routed = rules.router.route(conversion)
 
-  function toEntry(network: NetworkRuntime, conversion: Conversion, routed: readonly RoutedDelivery[]) {
-    const record = store.newRecord(conversion.id)
-    const cut = routed.filter(delivery => delivery.share !== undefined)
-    const shares = Object.fromEntries(cut.map(({ destination, share = '' }) => [destination, share]))
-    const content: DeliveryRecord =
-      cut.length > 0 ? { id: record, conversion, shares } : { id: record, conversion }
-    const { payout, currency = '' } = conversion
-    return {
-      ...network.dedupe,
-      record,
-      content,
-      key: conversion.id,
-      status: conversion.status,
-      amount: payout === undefined ? '' : `${payout} ${currency}`,
-      body: JSON.stringify(content),
-      placements: routed.map(delivery => ports.dispatcher.place(delivery)),
-    }
+    const record = toRecord(store.newRecord(id), conversion, routed, hop)
+    const placements = routed.map(delivery => ports.dispatcher.place(delivery))
+    const entry = toEntry(network, record, placements)
+    const told: Story = { ...story, conversion, record: record.id }
+    const accepted = await ports.accept(entry)
+    if (!accepted.ok) return answer(told, accepted.error)
+    const { verdict, memory } = accepted.value
+    if (verdict !== 'new' && verdict !== 'update') return answer(told, verdict)
+    ports.dispatcher.offer(record, entry.body, memory)
+    const destinations = routed.map(({ destination }) => destination)
+    return answer({ ...told, destinations }, verdict)
   }
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {
-    const { postback, network, conversion, record, destinations = [] } = story
-    const { outcome } = REASONS[reason]
+    const { sent, network, conversion, record, destinations = [] } = story
+    const { method, client, receivedAt, body } = sent
     const reply = network.reply(reason, conversion)
+    const { outcome } = REASONS[reason]
     const durationMs = clock.monotonic() - story.started
-    const { method, client, receivedAt } = postback
-    ports.told(
-      { network: network.id, method, outcome, reason, detail, httpStatus: reply.status, durationMs, client, conversion, record, destinations },
+    const facts = {
+      network: network.id,
+      method,
+      client,
       receivedAt,
-    ) // prettier-ignore
+      conversion,
+      record,
+      bodyBytes: body.length,
+    }
+    ports.told({
+      ...facts,
+      destinations,
+      outcome,
+      reason,
+      detail,
+      httpStatus: reply.status,
+      durationMs,
+    })
     return reply
   }
 }
 
-function deferral(error: unknown): Reason {
-  return error instanceof StoreError && error.reason === 'full' ? 'store_full' : 'store_unavailable'
+/** What is known of a postback so far. */
+interface Story {
+  readonly sent: Postback
+  readonly network: NetworkRuntime
+  readonly started: number
+  readonly conversion?: PostbackFact['conversion']
+  readonly record?: string
+  readonly destinations?: readonly string[]
 }

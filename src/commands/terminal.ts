@@ -33,7 +33,9 @@ export function table(
   rows: readonly (readonly string[])[],
 ): string[] {
   const width = (text: string) => stripVTControlCharacters(text).length
-  const widths = head.map((title, i) => Math.max(width(title), ...rows.map(row => width(row[i] ?? ''))))
+  const widths = head.map((title, i) =>
+    Math.max(width(title), ...rows.map(row => width(row[i] ?? ''))),
+  )
   const toLine = (cells: readonly string[]) =>
     cells
       .map((cell, i) =>

@@ -22,6 +22,8 @@ export interface Claims {
   stop(): Promise<void>
   /** Look again soon: room appeared. */
   wake(): void
+  /** Something is due after so many ms. */
+  dueIn(delayMs: number): void
 }
 
 export interface ClaimsOptions {
@@ -104,5 +106,6 @@ export function createClaims(options: ClaimsOptions): Claims {
     wake: () => {
       if (hasMore && !running) schedule(AT_LEAST_MS)
     },
+    dueIn: delayMs => schedule(Math.min(AT_MOST_MS, Math.max(AT_LEAST_MS, delayMs))),
   }
 }

@@ -51,7 +51,12 @@ interface Journalled {
   endedAt: number
 }
 
-export function createCustody(settler: Settler, clock: Clock): Custody {
+/** `queued` hears when a delivery was written to the queue, and after how many ms it is due. */
+export function createCustody(
+  settler: Settler,
+  clock: Clock,
+  queued: (delayMs: number) => void,
+): Custody {
   const records = new Map<string, Journalled>()
   const claims = new Set<string>()
   /** Records with some destinations ended and others not, oldest first. */
@@ -74,8 +79,15 @@ export function createCustody(settler: Settler, clock: Clock): Custody {
         endings,
         remaining: [...entry.open, ...entry.dropped],
       },
-      isLast ? () => records.delete(id) : () => undefined,
+      () => {
+        if (isLast) records.delete(id)
+        for (const ending of endings) tell(ending)
+      },
     )
+  }
+
+  function tell(ending: Ending): void {
+    if (ending.end === 'retry') queued(ending.delayMs)
   }
 
   /** Takes the destination off; true where it was open. */
@@ -103,7 +115,10 @@ export function createCustody(settler: Settler, clock: Clock): Custody {
       const id = kept.record.id
       if (kept.from === 'queue') {
         const key = claimKey(id, kept.destination)
-        settler.add({ from: 'queue', record: id, ending }, () => claims.delete(key))
+        settler.add({ from: 'queue', record: id, ending }, () => {
+          claims.delete(key)
+          tell(ending)
+        })
         return
       }
       const entry = records.get(id)

@@ -55,7 +55,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, transport, clock, events } = options
   const random = options.random ?? systemRandom
   const settler = createSettler(store, events)
-  const custody = createCustody(settler, clock)
+  const custody = createCustody(settler, clock, delayMs => claims.dueIn(delayMs))
   const lanes = new Map<string, Lane>()
   /** Stopped by a reload, with attempts still in flight. */
   const leaving = new Set<Lane>()

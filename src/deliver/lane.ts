@@ -211,7 +211,7 @@ export function createLane(first: Destination, context: LaneContext): Lane {
     pump,
 
     claimable: () => {
-      if (isStopped || pauseMs() > 0) return 0
+      if (isStopped || pauseMs() > 0 || !context.isLeaseHeld()) return 0
       const state = breaker.state()
       if (state === 'open') return 0
       if (state === 'half_open') return held() === 0 ? 1 : 0

@@ -18,14 +18,14 @@ export function furtherParams(
   { params }: Postback,
   plan: Plan,
   { claims }: Pick,
-  credentials: ReadonlySet<string>,
+  hidden: ReadonlySet<string>,
 ): Record<string, string> {
   const further: Record<string, string> = {}
   let count = 0
   for (const { name, key, value } of params) {
     if (value === null || count === MOST) continue
     if (plan.byKey.get(key)?.some(claim => claims[claim.slot] === claim)) continue
-    if (credentials.has(key) || isSecretName(name) || Object.hasOwn(further, name)) continue
+    if (hidden.has(key) || isSecretName(name) || Object.hasOwn(further, name)) continue
     if (PROTOTYPE.has(name) || checkText(name, LONGEST_NAME, name)) continue
     if (checkText(value, LONGEST_VALUE, name) || isNothing(value)) continue
     further[name] = value

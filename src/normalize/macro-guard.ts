@@ -38,7 +38,7 @@ const MACRO = new RegExp(
 const WRAPPED_GUID = /^[{(][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[)}]$/i
 
 /** What operators leave in a URL they were meant to edit. */
-const PLACEHOLDER = /^(?:replace|optional|x{4,})$|^YOUR_/i
+const PLACEHOLDER = /^(?:replace|REPLACE|optional|OPTIONAL|x{4,20}|X{4,20}|YOUR_[A-Z0-9_]{1,60})$/
 const NOTHING_WORD = /^(?:null|undefined|nan)$/i
 
 const MARKS = new Set('{[$#%<!(_')

@@ -7,11 +7,10 @@
  * other faulty value refuses it as a whole, because half a conversion is a wrong one.
  */
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Conversion, InputField, NormalizedConversion } from '../model/conversion.ts'
-import type { VerifiedPostback } from '../model/postback.ts'
+import type { InputField, NormalizedConversion } from '../model/conversion.ts'
+import { paramKey, type VerifiedPostback } from '../model/postback.ts'
 import type { Status } from '../model/status.ts'
 import type { Refusal } from '../reasons.ts'
-import { credentialKeys } from '../rules/credentials.ts'
 import { conversionFields } from '../rules/fields.ts'
 import { compileMatcher, type Match } from '../rules/match.ts'
 import type { RuleFault } from '../rules/rule-fault.ts'
@@ -28,6 +27,8 @@ import { compileJoinedStatus, type ReadJoined } from './status-join.ts'
 export interface NormalizeOptions {
   /** Name of the network in the configuration. */
   readonly network: string
+  /** Keys (see `paramKey`) of parameters that carry tokens and signatures: never part of a conversion. */
+  readonly secretKeys: ReadonlySet<string>
   /** What the configuration changes of the rule; faults in it have paths that start with `override`. */
   readonly override?: {
     readonly fields?: Readonly<Record<string, readonly string[]>>
@@ -41,8 +42,8 @@ export type Normalized =
   | {
       readonly kind: 'ignored'
       readonly reason: 'test' | 'informational'
-      /** As far as they could be read. */
-      readonly fields: Partial<Omit<Conversion, 'id'>>
+      /** As far as it could be read. */
+      readonly value: Pick<NormalizedConversion, 'conversion'>
     }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
@@ -74,12 +75,13 @@ interface Parts {
   readonly ignoreInformational: Match<ConversionFields> | undefined
   readonly required: readonly Required[]
   readonly key: DedupeKey
-  readonly credentials: ReadonlySet<string>
+  /** Parameters that are not kept. */
+  readonly hidden: ReadonlySet<string>
 }
 
 export function compileNormalize(
   rule: NetworkRule,
-  { network, override = {} }: NormalizeOptions,
+  { network, secretKeys, override = {} }: NormalizeOptions,
 ): Result<Normalize, readonly RuleFault[]> {
   const faults: RuleFault[] = []
   const take = <T>(result: Result<T, readonly RuleFault[]>): T | undefined => {
@@ -88,14 +90,13 @@ export function compileNormalize(
     return undefined
   }
   const isJoined = rule.status?.join !== undefined && override.fields?.['status'] === undefined
-  const credentials = credentialKeys(rule.verify)
   const plan = take(
     compilePlan({
       fields: rule.fields ?? {},
       status: isJoined ? [] : rule.status?.from,
       hasCommonAliases: rule.aliases === 'common',
       override: override.fields ?? {},
-      credentials,
+      secretKeys,
     }),
   )
   const readers = plan && take(compileReaders(plan.fields, rule))
@@ -118,7 +119,7 @@ export function compileNormalize(
     ignoreInformational,
     required: (rule.required ?? []).map(field => requirement(field, plan)),
     key: compileDedupeKey(rule.dedupe ?? {}),
-    credentials,
+    hidden: hiddenKeys(rule, secretKeys),
   }
   const eventDefault = rule.event?.default
   return ok((postback, trace) => normalize(parts, eventDefault, postback, trace))
@@ -137,7 +138,7 @@ function normalize(
       network: parts.network,
       status: parts.status.absent,
       received_at: postback.receivedAt,
-      q: furtherParams(postback, plan, picked, parts.credentials),
+      q: furtherParams(postback, plan, picked, parts.hidden),
     },
     statusWord: undefined,
     isTest: false,
@@ -161,23 +162,25 @@ function normalize(
 
   const target = statusOf(parts, draft, picked)
   if (draft.statusWord !== undefined) fields.status_raw = draft.statusWord
-  if (target === 'test' || draft.isTest) return { kind: 'ignored', reason: 'test', fields }
-  if (target === 'informational') return { kind: 'ignored', reason: target, fields }
+  if (target === 'test' || draft.isTest) return ignored('test', fields)
+  if (target === 'informational') return ignored('informational', fields)
   if (refusal) return { kind: 'refused', refusal }
   if (target === 'reject') return { kind: 'refused', refusal: STATUS_UNKNOWN }
   fields.status = target
   if (draft.negative && target !== 'reversed') return refuseNegative(draft.negative)
   if (fields.currency === undefined && hasAmount(fields)) fields.currency = parts.currency
 
-  if (parts.ignoreTest?.(fields)) return { kind: 'ignored', reason: 'test', fields }
-  if (parts.ignoreInformational?.(fields)) {
-    return { kind: 'ignored', reason: 'informational', fields }
-  }
+  if (parts.ignoreTest?.(fields)) return ignored('test', fields)
+  if (parts.ignoreInformational?.(fields)) return ignored('informational', fields)
   const missing = missingOf(parts, draft, picked)
   if (missing) return { kind: 'refused', refusal: missing }
   const dedupeKey = parts.key.of(fields)
   if (dedupeKey === undefined) return { kind: 'refused', refusal: unidentified(parts, picked) }
   return { kind: 'conversion', value: { conversion: fields, dedupeKey } }
+}
+
+function ignored(reason: 'test' | 'informational', conversion: ConversionFields): Normalized {
+  return { kind: 'ignored', reason, value: { conversion } }
 }
 
 function statusOf(
@@ -221,6 +224,12 @@ function requirement(field: InputField, plan: Plan): Required {
   const names = claims.toSorted((a, b) => a.rank - b.rank).map(claim => claim.text)
   const detail = `${field} is missing; it is read from ${names.join(', ') || 'nothing'}`
   return { field, refusal: { reason: 'param_missing', detail }, macro: macroUnreplaced(field) }
+}
+
+/** Credentials, and parameters that were only the wrapping of others. */
+function hiddenKeys({ body }: NetworkRule, secretKeys: ReadonlySet<string>): ReadonlySet<string> {
+  const wrapping = [body?.json_field, body?.query_field].filter(name => name !== undefined)
+  return new Set([...secretKeys, ...wrapping.map(paramKey)])
 }
 
 function macroUnreplaced(field: string): Refusal {

@@ -43,7 +43,7 @@ export interface PlanSpec {
   /** The operator's, which replace a field's sources. */
   readonly override: Readonly<Record<string, readonly string[]>>
   /** Keys of parameters that no field may use. */
-  readonly credentials: ReadonlySet<string>
+  readonly secretKeys: ReadonlySet<string>
 }
 
 /** Words such as "null" are nothing, except where people and places have such names. */
@@ -67,7 +67,7 @@ export function compilePlan(spec: PlanSpec): Result<Plan, readonly RuleFault[]> 
       const at = [...path, rank]
       const source = compileSource(text)
       if (!source.ok) faults.push({ path: at, message: source.error })
-      else if (source.value.kind === 'param' && spec.credentials.has(source.value.name)) {
+      else if (source.value.kind === 'param' && spec.secretKeys.has(source.value.name)) {
         faults.push({
           path: at,
           message: `"${text}" carries a credential and cannot fill ${field}`,
@@ -136,7 +136,7 @@ function addCommon(
       const source = compileSource(text)
       if (!source.ok) return
       const { name } = source.value
-      if (named.has(name) || spec.credentials.has(name)) return
+      if (named.has(name) || spec.secretKeys.has(name)) return
       claims.push({ field, slot, rank, text, path: ['aliases'], source: source.value })
     })
   }

@@ -97,7 +97,7 @@ export const CATALOGUE = {
   },
   dedupe: {
     type: 'counter', name: 'postern_dedupe_lookups_total', labels: ['result'], bound: '6',
-    help: 'What the store knew of a conversion: a verdict, or error.',
+    help: 'What the store said of a conversion: new, update, duplicate, stale or conflict.',
   },
   replays: {
     type: 'counter', name: 'postern_dedupe_cache_lookups_total', labels: ['result'], bound: '2',
@@ -188,7 +188,7 @@ export const CATALOGUE = {
     help: 'One call of the store, until it is confirmed.',
   },
   storeErrors: {
-    type: 'counter', name: 'postern_store_errors_total', labels: ['store', 'operation', 'reason'],
+    type: 'counter', name: 'postern_store_errors_total', labels: ['operation', 'reason'],
     bound: '12 operations × 11 reasons', help: 'Store calls that failed.',
   },
   storeSize: {

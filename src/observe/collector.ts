@@ -31,8 +31,10 @@ export interface CollectorOptions {
   /** Postbacks being answered, read at each scrape. */
   readonly inFlight?: () => number
   readonly size?: () => Promise<StoreSize | undefined>
+  /** After each look: whether the store answered. */
+  readonly answered: (isUp: boolean) => void
   /** A look failed; the next one comes anyway. */
-  readonly failed: (error: unknown) => void
+  readonly failed: (fact: { readonly operation: string; readonly error: unknown }) => void
 }
 
 export interface Collector {
@@ -75,14 +77,19 @@ export function createCollector(options: CollectorOptions): Collector {
       await showSafety()
       await showSize()
       metrics.collectedAt.set(startedAt / 1000)
-      metrics.storeUp.set(1, store.type)
+      tell(true)
       succeededAt = clock.monotonic()
     } catch (error) {
-      metrics.storeUp.set(0, store.type)
+      tell(false)
       if (clock.monotonic() - succeededAt > STALE_MS) withdraw(metrics)
-      options.failed(error)
+      options.failed({ operation: 'look', error })
     }
     metrics.collectDuration.set((clock.monotonic() - started) / 1000)
+  }
+
+  function tell(isUp: boolean): void {
+    metrics.storeUp.set(isUp ? 1 : 0, store.type)
+    options.answered(isUp)
   }
 
   async function showSafety(): Promise<void> {

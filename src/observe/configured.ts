@@ -65,7 +65,7 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
       metrics.circuit.init(state === 'closed' ? 1 : 0, destination, state)
     }
   }
-  for (const result of ['new', 'update', 'duplicate', 'stale', 'conflict', 'error']) {
+  for (const result of ['new', 'update', 'duplicate', 'stale', 'conflict']) {
     metrics.dedupe.declare(result)
   }
   for (const result of ['hit', 'miss']) metrics.replays.declare(result)

@@ -7,11 +7,12 @@ import type { Metrics } from './metrics.ts'
 
 export function createGatewayEvents(logger: Logger, metrics: Metrics, nowSeconds: () => number) {
   return {
-    /** A store call failed; counted where it was made (see watch-store.ts). */
-    storeFailed(fact: { operation: string; error: StoreError | Error }): void {
+    storeFailed(fact: { operation: string; error: unknown }): void {
       const { operation, error } = fact
       const reason = error instanceof StoreError ? error.reason : 'unexpected'
-      logger.warn({ operation, reason, message: printable(error.message) }, 'store.failed')
+      metrics.storeErrors.inc(operation, reason)
+      const message = printable(error instanceof Error ? error.message : String(error))
+      logger.warn({ operation, reason, message }, 'store.failed')
     },
 
     /** This process was too late; `dropped` deliveries of its memory belong to others now. */
@@ -60,6 +61,10 @@ export function createGatewayEvents(logger: Logger, metrics: Metrics, nowSeconds
     /** `route` is the pattern, not the path. */
     administered(fact: { route: string; httpStatus: number }): void {
       metrics.adminRequests.inc(fact.route, String(fact.httpStatus))
+    },
+
+    demoReceived(fact: { method: string; url: string; body: string }): void {
+      logger.info(fact, 'demo.received')
     },
 
     started(fact: Readonly<Record<string, unknown>>): void {

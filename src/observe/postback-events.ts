@@ -4,6 +4,7 @@ import { printable, truncateAddress } from '../base/redact.ts'
 import type { Conversion } from '../model/conversion.ts'
 import type { Outcome, Reason } from '../reasons.ts'
 import { MAX_CURRENCIES } from './catalogue.ts'
+import type { AcceptVerdict } from '../store/store.ts'
 import type { Metrics } from './metrics.ts'
 
 /** One postback and its answer. */
@@ -19,7 +20,10 @@ export interface PostbackFact {
   /** Bytes of the body; 0 without one. */
   readonly bodyBytes?: number
   readonly client: string | undefined
-  readonly conversion: Omit<Conversion, 'id'> | undefined
+  /** Epoch milliseconds. */
+  readonly receivedAt: number
+  /** As far as it could be read. */
+  readonly conversion: Partial<Conversion> | undefined
   readonly record: string | undefined
   readonly destinations: readonly string[]
 }
@@ -57,14 +61,19 @@ export function createPostbackEvents(logger: Logger, metrics: Metrics, nowSecond
       logger.debug({ reason }, 'request.unrouted')
     },
 
+    /** What the store said of a conversion. */
+    deduped(verdict: AcceptVerdict): void {
+      metrics.dedupe.inc(verdict)
+    },
+
     /** A look-up in the memory of what this process just made durable. */
     replayed(hit: boolean): void {
       metrics.replays.inc(hit ? 'hit' : 'miss')
     },
   }
 
-  function countConversion(network: string, conversion: Omit<Conversion, 'id'>): void {
-    const { status, payout, currency = 'none' } = conversion
+  function countConversion(network: string, conversion: Partial<Conversion>): void {
+    const { status = 'approved', payout, currency = 'none' } = conversion
     metrics.conversions.inc(network, status)
     if (payout === undefined) return
     // A histogram sum is a float by nature; exact money stays in the conversion. Without its sign,

@@ -1,9 +1,9 @@
 /**
- * A store that is watched: every call is timed, every failure counted, once and here. In: a store.
- * Out: the same store. What a caller does about a failure is its own concern.
+ * A store that is watched: every call is timed, also one that fails. In: a store. Out: the same
+ * store. Failures are told by who makes the call, and counted there (`storeFailed`).
  */
 import type { Clock } from '../base/clock.ts'
-import { StoreError, type Accepted, type Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { Metrics } from './metrics.ts'
 
 export function watchStore(store: Store, metrics: Metrics, clock: Clock): Store {
@@ -18,17 +18,12 @@ export function watchStore(store: Store, metrics: Metrics, clock: Clock): Store 
       const started = clock.monotonic()
       try {
         return await call(...args)
-      } catch (error) {
-        const reason = error instanceof StoreError ? error.reason : 'unexpected'
-        metrics.storeErrors.inc(type, operation, reason)
-        throw error
       } finally {
         metrics.storeDuration.observe((clock.monotonic() - started) / 1000, type, operation)
       }
     }
   }
 
-  const accept = timed('accept', store.accept.bind(store))
   return {
     type,
     get hashKey() {
@@ -43,16 +38,7 @@ export function watchStore(store: Store, metrics: Metrics, clock: Clock): Store 
     open: () => store.open(),
     close: () => store.close(),
     newRecord: key => store.newRecord(key),
-    accept: async entries => {
-      try {
-        const accepted = await accept(entries)
-        countVerdicts(metrics, accepted)
-        return accepted
-      } catch (error) {
-        metrics.dedupe.add(entries.length, 'error')
-        throw error
-      }
-    },
+    accept: timed('accept', store.accept.bind(store)),
     settle: timed('settle', store.settle.bind(store)),
     claim: timed('claim', store.claim.bind(store)),
     heartbeat: timed('heartbeat', store.heartbeat.bind(store)),
@@ -69,8 +55,4 @@ export function watchStore(store: Store, metrics: Metrics, clock: Clock): Store 
     safety: timed('safety', store.safety.bind(store)),
     expire: timed('expire', store.expire.bind(store)),
   }
-}
-
-function countVerdicts(metrics: Metrics, accepted: readonly Accepted[]): void {
-  for (const { verdict } of accepted) metrics.dedupe.inc(verdict)
 }

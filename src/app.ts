@@ -1,0 +1,268 @@
+/**
+ * One gateway process: everything started here is stopped here, in the order that loses nothing.
+ * In: a loaded configuration and the world it runs in. Out: start, reload, close.
+ */
+import type { FastifyInstance } from 'fastify'
+import { createAccept } from './accept.ts'
+import { createAdmin } from './admin/server.ts'
+import type { Clock } from './base/clock.ts'
+import { fail, ok, type Result } from './base/result.ts'
+import type { LoadedConfig } from './config/load.ts'
+import { createDispatcher } from './deliver/dispatcher.ts'
+import { createTransport } from './deliver/transport.ts'
+import { startDemo, type Demo } from './demo.ts'
+import { createCollector } from './observe/collector.ts'
+import type { Configured } from './observe/configured.ts'
+import type { Events, PostbackFact } from './observe/events.ts'
+import { createHealth } from './observe/health.ts'
+import type { Metrics } from './observe/metrics.ts'
+import { watchStore } from './observe/watch-store.ts'
+import { createPipeline } from './pipeline.ts'
+import { REASONS } from './reasons.ts'
+import { defaultReply } from './receive/reply.ts'
+import { createReceiver } from './receive/server.ts'
+import { readLimits, type RuleSet } from './ruleset.ts'
+import { createNotes } from './store/notes.ts'
+import { createReplays } from './store/replays.ts'
+import { StoreError } from './store/store.ts'
+import { createStore, unsafe } from './stores.ts'
+
+export interface AppOptions {
+  readonly rules: RuleSet
+  readonly events: Events
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly version: string
+  /** False where another process of this gateway has the admin listener and the demo. */
+  readonly isAlone: boolean
+  /** The process must end: the store can never work again here. */
+  readonly onFatal: (error: unknown) => void
+}
+
+export interface App {
+  /** Resolves when postbacks are taken; fails with what to do where it must not start. */
+  start(): Promise<Result<Addresses, string>>
+  /** Swaps the rules; deliveries in flight end as they began. */
+  reload(rules: RuleSet): void
+  /** Takes nothing more, finishes what was taken, gives the rest to others. Idempotent. */
+  close(): Promise<void>
+  readonly health: ReturnType<typeof createHealth>
+}
+
+export interface Addresses {
+  readonly server: string
+  readonly admin: string | undefined
+  readonly demo: string | undefined
+}
+
+const DRAIN_MS = 10_000
+const REOPEN_MS = 1000
+const REPLAYS_MAX = 100_000
+
+export function createApp(options: AppOptions): App {
+  const { events, metrics, clock, version, onFatal } = options
+  const { value: config } = options.rules.loaded
+  const health = createHealth()
+  let rules = options.rules
+  let port = config.server.listen.port
+  let admin: FastifyInstance | undefined
+  let demo: Demo | undefined
+  let closing: Promise<void> | undefined
+
+  const unwatched = createStore(config.store, {
+    clock,
+    onFatal,
+    onError: error => events.storeFailed({ operation: 'connection', error }),
+  })
+  const store = watchStore(unwatched, metrics, clock)
+  const notes = createNotes(store, error => events.storeFailed({ operation: 'note', error }))
+  const transport = createTransport({
+    clock,
+    version,
+    ownAddresses: () => [{ address: config.server.listen.host, port }],
+  })
+  const dispatcher = createDispatcher({
+    store,
+    transport,
+    clock,
+    events,
+    destinations: () => rules.destinations,
+  })
+  const collector = createCollector({
+    store,
+    metrics,
+    clock,
+    intervalMs: config.admin.collect_interval_ms,
+    snapshot: () => dispatcher.snapshot(),
+    inFlight: () => edge.inFlight(),
+    answered: health.setStore,
+    failed: events.storeFailed,
+  })
+  const replays = createReplays({ max: REPLAYS_MAX, clock })
+  const handle = createPipeline({
+    rules: () => rules,
+    store,
+    accept: createAccept(store, replays, events),
+    dispatcher,
+    clock,
+    told,
+    unrouted: events.unrouted,
+  })
+  const receiver = createReceiver({
+    limits: receiveLimits(rules),
+    trustedProxies: config.server.trusted_proxies,
+    clock,
+    handle,
+    probe: network => {
+      const known = rules.networks.get(network)
+      return known?.isProbed ? known.reply('probe', undefined) : undefined
+    },
+    refuse: (name, { reason, detail }) => {
+      const network = rules.networks.get(name ?? '')
+      if (!network) {
+        events.unrouted(reason)
+        return defaultReply(reason)
+      }
+      const reply = network.reply(reason, undefined)
+      const { outcome } = REASONS[reason]
+      told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt: clock.now() }) // prettier-ignore
+      return reply
+    },
+    unexpected: events.failed,
+  })
+  // The addresses were checked when the configuration was loaded.
+  if (!receiver.ok) throw new Error('server.trusted_proxies was not checked before')
+  const { value: edge } = receiver
+
+  function told(fact: PostbackFact): void {
+    events.postback(fact)
+    if (config.store.decisions === 0) return
+    const { conversion, record, destinations, network, reason, detail, receivedAt: at } = fact
+    notes.add({
+      at,
+      network,
+      reason,
+      detail,
+      record,
+      click_id: conversion?.click_id,
+      transaction_id: conversion?.transaction_id,
+      status: conversion?.status,
+      destinations,
+    })
+  }
+
+  /** Waits for a store that is away; a store that is wrong is for a person to mend. */
+  async function openStore(): Promise<string | undefined> {
+    for (;;) {
+      try {
+        await store.open()
+        break
+      } catch (error) {
+        if (!isPassing(error)) return `store: ${(error as Error).message}`
+        events.storeFailed({ operation: 'open', error })
+        if (closing) return 'stopped while the store was away'
+        await new Promise(resolve => setTimeout(resolve, REOPEN_MS))
+      }
+    }
+    const checks = await store.safety()
+    for (const { check, ok: isMet, detail } of checks) {
+      if (!isMet) events.warned(`${check}: ${detail}`)
+    }
+    const [refused] = unsafe(checks, config.store)
+    return refused && `${refused.check}: ${refused.detail} (or set store.allow_unsafe: true)`
+  }
+
+  async function start(): Promise<Result<Addresses, string>> {
+    metrics.buildInfo.set(1, version, process.version)
+    events.configured(configured(rules))
+    if (options.isAlone) {
+      admin = createAdmin({
+        health,
+        metrics: () => metrics.registry.metrics(),
+        contentType: metrics.registry.contentType,
+        administered: events.administered,
+      })
+      await admin.listen(config.admin.listen)
+      if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
+    }
+    const problem = await openStore()
+    if (problem !== undefined) return fail(problem)
+    dispatcher.start()
+    collector.start()
+    port = await edge.start(config.server.listen)
+    health.setStore(true)
+    health.set('ready')
+    return ok({
+      server: `${hostOf(config.server.listen.host)}:${port}`,
+      admin: admin && `${hostOf(config.admin.listen.host)}:${portOf(admin)}`,
+      demo: demo && `${hostOf(config.demo?.listen.host ?? '')}:${demo.port}`,
+    })
+  }
+
+  async function close(): Promise<void> {
+    health.set('draining')
+    edge.setDraining()
+    await edge.close()
+    await dispatcher.drain(DRAIN_MS)
+    await collector.stop()
+    await notes.close()
+    await store.close()
+    await demo?.close()
+    await admin?.close()
+  }
+
+  return {
+    start,
+    reload: next => {
+      rules = next
+      events.configured(configured(rules))
+      dispatcher.reload()
+    },
+    close: () => (closing ??= close()),
+    health,
+  }
+}
+
+/** What metrics have series for. */
+function configured({ loaded, networks, destinations }: RuleSet): Configured {
+  return {
+    networks: [...networks.values()].map(({ id, isEnabled }) => {
+      const hours = loaded.value.networks[id]?.max_silence_hours ?? 0
+      return { id, maxSilenceSeconds: isEnabled ? hours * 3600 : 0 }
+    }),
+    destinations: [...destinations.keys()],
+  }
+}
+
+const UNREAD = {
+  method: 'other',
+  client: undefined,
+  conversion: undefined,
+  record: undefined,
+  destinations: [],
+  durationMs: 0,
+} as const
+
+function receiveLimits(rules: RuleSet) {
+  const { url_bytes, body_bytes, in_flight, request_timeout_ms } = rules.loaded.value.server.limits
+  return {
+    ...readLimits(rules.loaded),
+    urlBytes: url_bytes,
+    bodyBytes: body_bytes,
+    inFlight: in_flight,
+    requestTimeoutMs: request_timeout_ms,
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof StoreError && error.reason !== 'layout' && error.reason !== 'io'
+}
+
+function hostOf(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function portOf(server: FastifyInstance): number {
+  const address = server.server.address()
+  return address !== null && typeof address === 'object' ? address.port : 0
+}

@@ -1,0 +1,260 @@
+/**
+ * The HTTP edge: sockets → postbacks → answers. Every request ends in exactly one answer: the
+ * pipeline's (`handle`), or a refusal of the edge, which goes through `refuse` so that it is counted
+ * and answered in the network's own words. Nothing that was sent is ever echoed.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { CidrFault } from '../base/address.ts'
+import type { Clock } from '../base/clock.ts'
+import { ok, type Result } from '../base/result.ts'
+import type { Postback } from '../model/postback.ts'
+import { compileReadAddress } from './address.ts'
+import { answerBroken, markAnswered } from './broken-request.ts'
+import { refuseHead, type EdgeRefusal } from './gate.ts'
+import type { ReceiveLimits } from './limits.ts'
+import { readPostback } from './read.ts'
+import { defaultReply, type Reply } from './reply.ts'
+import { parseTarget } from './target.ts'
+
+export interface ReceiverOptions {
+  readonly limits: ReceiveLimits
+  /** CIDRs of peers whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly clock: Clock
+  /** The pipeline. It answers expected failures itself; a rejection of the promise is a defect. */
+  handle(postback: Postback): Promise<Reply>
+  /** The answer to HEAD where the network's rule has `probe`; undefined: 405. */
+  probe?(network: string): Reply | undefined
+  /**
+   * The edge refused. `network` is the name in the path, known or not, if there is one. Counts it
+   * and returns the answer; default: the reason's own.
+   */
+  refuse?(network: string | undefined, refusal: EdgeRefusal): Reply
+  /** A defect: `handle` threw. The network is answered 503, since nothing is promised. */
+  unexpected?(error: unknown): void
+}
+
+export interface Receiver {
+  /** For further routes beside `/in/…` (a proxy, say), added before `start`. */
+  readonly http: FastifyInstance
+  /** The port it listens on. */
+  start(listen: { host: string; port: number }): Promise<number>
+  /** From now on every request is answered 503 `draining` and its connection closed. */
+  setDraining(): void
+  /** Postbacks that are being read by the pipeline now. */
+  inFlight(): number
+  /** Drains, then resolves when the last connection is closed: at most the request timeout later. */
+  close(): Promise<void>
+}
+
+const RETRY_AFTER_SECONDS = '5'
+/** Headers besides the URL; what networks and proxies send is under 4 KiB. */
+const HEADER_BYTES = 8192
+/** How late a timeout may be noticed. */
+const TIMEOUT_CHECK_MS = 500
+const KEEP_ALIVE_MS = 72_000
+
+export function createReceiver(options: ReceiverOptions): Result<Receiver, readonly CidrFault[]> {
+  const { limits, clock, handle } = options
+  const address = compileReadAddress(options.trustedProxies)
+  if (!address.ok) return address
+  const readAddress = address.value
+  let inFlight = 0
+  let isDraining = false
+
+  const refusal = (network: string | undefined, why: EdgeRefusal): Reply =>
+    options.refuse?.(network, why) ?? defaultReply(why.reason)
+
+  /** Refused unread: the connection is closed, because what follows on it may be the body. */
+  const refuseUnread = (req: IncomingMessage, res: ServerResponse, why: EdgeRefusal): void => {
+    markAnswered(req.socket)
+    write(res, refusal(networkOf(req), why), true)
+  }
+
+  function gate(req: IncomingMessage, res: ServerResponse): boolean {
+    let why = refuseHead(req, limits.urlBytes)
+    if (!why && isDraining) why = { reason: 'draining', detail: 'shutting down' }
+    if (!why && inFlight >= limits.inFlight) {
+      why = { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
+    }
+    if (why) refuseUnread(req, res, why)
+    else if (req.method !== 'HEAD') return true
+    else answerHead(req, res)
+    return false
+  }
+
+  function answerHead(req: IncomingMessage, res: ServerResponse): void {
+    const network = networkOf(req)
+    const reply = network === undefined ? undefined : options.probe?.(network)
+    if (reply) write(res, reply, isDraining)
+    else refuseUnread(req, res, { reason: 'method_not_allowed', detail: 'send GET or POST' })
+  }
+
+  function receive(request: FastifyRequest, reply: FastifyReply): void {
+    const { raw: req } = request
+    const res = reply.raw
+    reply.hijack()
+    const postback = readPostback(
+      {
+        method: req.method as 'GET' | 'POST',
+        target: req.url ?? '',
+        headers: req.headers,
+        body: Buffer.isBuffer(request.body) ? request.body : NO_BODY,
+      },
+      readAddress(req.socket.remoteAddress, req.headers['x-forwarded-for']),
+      clock.now(),
+      limits,
+    )
+    if (!postback.ok) {
+      write(res, refusal(networkOf(req), postback.error), isDraining)
+      return
+    }
+    inFlight++
+    handle(postback.value).then(
+      answer => {
+        inFlight--
+        write(res, answer, isDraining)
+      },
+      (error: unknown) => {
+        inFlight--
+        options.unexpected?.(error)
+        write(res, defaultReply('store_unavailable'), isDraining)
+      },
+    )
+  }
+
+  function onError(error: { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
+    reply.hijack()
+    // The client left while it was sending: nobody to answer.
+    if (request.raw.socket.destroyed) return
+    const why = edgeRefusal(error.code, limits)
+    if (!why) {
+      options.unexpected?.(error)
+      write(reply.raw, defaultReply('store_unavailable'), true)
+      return
+    }
+    refuseUnread(request.raw, reply.raw, why)
+  }
+
+  const http = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    bodyLimit: limits.bodyBytes,
+    requestIdHeader: false,
+    routerOptions: {
+      maxParamLength: limits.urlBytes,
+      // The query is read once, from the raw target.
+      querystringParser: () => NO_QUERY,
+    },
+    frameworkErrors: (_error, request, reply) => {
+      reply.hijack()
+      const why: EdgeRefusal = { reason: 'bad_path', detail: 'broken percent-encoding in the path' }
+      write(reply.raw, refusal(undefined, why), isDraining)
+      request.raw.resume()
+    },
+    clientErrorHandler: (error, socket) => {
+      const why = (reason: Parameters<typeof defaultReply>[0]) =>
+        refusal(undefined, { reason, detail: `from the HTTP parser: ${error.code}` } as EdgeRefusal)
+      answerBroken(error, socket as Socket, why)
+    },
+    serverFactory: route => createGatedServer(limits, gate, route),
+  })
+  http.removeAllContentTypeParsers()
+  http.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    done(null, body)
+  })
+  http.setErrorHandler(onError)
+  http.setNotFoundHandler((_request, reply) => {
+    reply.hijack()
+    const why: EdgeRefusal = {
+      reason: 'unknown_network',
+      detail: 'postbacks come in at /in/NETWORK',
+    }
+    write(reply.raw, refusal(undefined, why), isDraining)
+  })
+  for (const url of ['/in/*', '/postback']) {
+    http.route({ method: ['GET', 'POST'], url, handler: receive })
+  }
+
+  return ok({
+    http,
+    start: async listen => {
+      await http.listen(listen)
+      const bound = http.server.address()
+      return bound !== null && typeof bound === 'object' ? bound.port : listen.port
+    },
+    setDraining: () => {
+      isDraining = true
+    },
+    inFlight: () => inFlight,
+    close: async () => {
+      isDraining = true
+      // Node stops checking request timeouts when a server closes, so one half-sent request could
+      // hold the process for ever.
+      const deadline = setTimeout(() => http.server.closeAllConnections(), limits.requestTimeoutMs)
+      await http.close()
+      clearTimeout(deadline)
+    },
+  })
+}
+
+const NO_BODY = Buffer.alloc(0)
+const NO_QUERY = {}
+
+function createGatedServer(
+  limits: ReceiveLimits,
+  gate: (req: IncomingMessage, res: ServerResponse) => boolean,
+  route: (req: IncomingMessage, res: ServerResponse) => void,
+): Server {
+  return createServer(
+    {
+      maxHeaderSize: limits.urlBytes + HEADER_BYTES,
+      requestTimeout: limits.requestTimeoutMs,
+      headersTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      joinDuplicateHeaders: true,
+      // The gate says so itself, with a reason.
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    (req, res) => {
+      if (gate(req, res)) route(req, res)
+    },
+  )
+}
+
+function edgeRefusal(code: string | undefined, limits: ReceiveLimits): EdgeRefusal | undefined {
+  switch (code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return { reason: 'body_too_large', detail: `the body is over ${limits.bodyBytes} bytes` }
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return { reason: 'content_type_unsupported', detail: 'send a form or JSON' }
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return { reason: 'malformed_http', detail: 'the body is not as long as Content-Length says' }
+    default:
+      return undefined
+  }
+}
+
+/** The name in the path, for the refusal's count and words; undefined where there is none. */
+function networkOf(req: IncomingMessage): string | undefined {
+  const target = parseTarget(req.url ?? '')
+  return target.ok ? target.value.network : undefined
+}
+
+function write(res: ServerResponse, reply: Reply, isLast: boolean): void {
+  if (res.headersSent || res.destroyed) return
+  const headers: Record<string, string | number> = {
+    'content-type': reply.contentType,
+    'content-length': Buffer.byteLength(reply.body),
+    'x-content-type-options': 'nosniff',
+  }
+  if (reply.status === 503 || reply.status === 429) headers['retry-after'] = RETRY_AFTER_SECONDS
+  if (isLast) headers['connection'] = 'close'
+  res.writeHead(reply.status, headers)
+  res.end(reply.body)
+}

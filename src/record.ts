@@ -1,0 +1,43 @@
+/** What the pipeline gives the store: the record that deliveries read, and the entry to accept. */
+import type { Conversion } from './model/conversion.ts'
+import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
+import type { Postback } from './model/postback.ts'
+import type { NetworkRuntime } from './ruleset.ts'
+import type { AcceptEntry, Placement } from './store/store.ts'
+
+export function toRecord(
+  id: string,
+  conversion: Conversion,
+  routed: readonly RoutedDelivery[],
+  hop: number,
+): DeliveryRecord {
+  const cut = routed.flatMap(({ destination, share }) => (share ? [[destination, share]] : []))
+  return {
+    id,
+    conversion,
+    ...(hop > 1 ? { hop } : {}),
+    ...(cut.length > 0 ? { shares: Object.fromEntries(cut) as Record<string, string> } : {}),
+  }
+}
+
+export function toEntry(
+  network: NetworkRuntime,
+  record: DeliveryRecord,
+  placements: readonly Placement[],
+): AcceptEntry {
+  const { id: key, status, payout, currency = '' } = record.conversion
+  const amount = payout === undefined ? '' : `${payout} ${currency}`
+  const body = JSON.stringify(record)
+  return { ...network.dedupe, record: record.id, key, status, amount, body, placements }
+}
+
+/** 1 for what a network sent, one more for each gateway before this one. */
+export function hopOf({ headers }: Pick<Postback, 'headers'>): number {
+  const before = Number(headers['postern-hop'] ?? 0)
+  return Number.isInteger(before) && before > 0 ? before + 1 : 1
+}
+
+/** An empty GET, with which some networks test a URL before they take it. */
+export function isEmpty({ method, params, body }: Postback): boolean {
+  return method === 'GET' && params.length === 0 && body.length === 0
+}

@@ -1,0 +1,127 @@
+/**
+ * Puts a value into a request where a source reads it: replaced where the request has one, added
+ * where it has none. Everything else stays byte for byte, since it may be signed.
+ */
+import { fail, ok, type Result } from '../base/result.ts'
+import { paramKey } from '../model/postback.ts'
+import { encodeForm, encodeUrl } from '../rules/template.ts'
+import type { Proof } from './context.ts'
+
+/** An outgoing request; header names in lower case. */
+export interface DraftRequest {
+  readonly method: 'GET' | 'POST'
+  /** Path and query. */
+  readonly target: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Empty for GET. */
+  readonly body: string
+}
+
+export function placeValue(
+  request: DraftRequest,
+  { from, fromText }: Pick<Proof, 'from' | 'fromText'>,
+  value: string,
+): Result<DraftRequest, string> {
+  switch (from.kind) {
+    case 'header':
+      return ok({ ...request, headers: { ...request.headers, [from.name]: value } })
+    case 'path':
+      return placeInPath(request, from.name === 'token' ? 0 : 1, value)
+    case 'param':
+      return placeParam(request, fromText, from.name, value)
+    default:
+      return fail(`a value for "${fromText}" cannot be put into a request`)
+  }
+}
+
+/** `/in/NETWORK/TOKEN/EVENT` */
+function placeInPath(
+  request: DraftRequest,
+  at: number,
+  value: string,
+): Result<DraftRequest, string> {
+  const [path, query] = splitAt(request.target, '?')
+  const [, root, network, ...rest] = path.split('/')
+  if (root !== 'in' || network === undefined || rest.length < at) {
+    return fail('the request needs a path like /in/NETWORK/TOKEN')
+  }
+  rest[at] = encodeUrl(value)
+  const target = ['', root, network, ...rest].join('/')
+  return ok({ ...request, target: query === undefined ? target : `${target}?${query}` })
+}
+
+function placeParam(
+  request: DraftRequest,
+  name: string,
+  key: string,
+  value: string,
+): Result<DraftRequest, string> {
+  const [path, query] = splitAt(request.target, '?')
+  const inQuery = replacePairs(query ?? '', key, encodeUrl(value))
+  if (inQuery !== undefined) return ok({ ...request, target: `${path}?${inQuery}` })
+  if (request.method === 'GET' || request.body === '') {
+    const pairs = appendPair(query ?? '', encodeUrl(name), encodeUrl(value))
+    return ok({ ...request, target: `${path}?${pairs}` })
+  }
+  if (/json/i.test(request.headers['content-type'] ?? '')) {
+    const body = placeInJson(request.body, name, key, value)
+    return body.ok ? ok({ ...request, body: body.value }) : body
+  }
+  const body =
+    replacePairs(request.body, key, encodeForm(value)) ??
+    appendPair(request.body, encodeForm(name), encodeForm(value))
+  return ok({ ...request, body })
+}
+
+/** Undefined where no pair has this key. */
+function replacePairs(pairs: string, key: string, encoded: string): string | undefined {
+  let isFound = false
+  const replaced = pairs.split('&').map(pair => {
+    const [name] = splitAt(pair, '=')
+    if (pair === '' || paramKey(decodeName(name)) !== key) return pair
+    isFound = true
+    return `${name}=${encoded}`
+  })
+  return isFound ? replaced.join('&') : undefined
+}
+
+function appendPair(pairs: string, name: string, value: string): string {
+  return `${pairs}${pairs === '' ? '' : '&'}${name}=${value}`
+}
+
+const JSON_PAIR = /"((?:[^"\\]|\\.)*)"(\s*:\s*)("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|null)/g
+
+/** As text, because reading and writing it again would change what a signature covers. */
+function placeInJson(
+  body: string,
+  name: string,
+  key: string,
+  value: string,
+): Result<string, string> {
+  let found = 0
+  const replaced = body.replace(JSON_PAIR, (pair, own: string, colon: string, old: string) => {
+    if (paramKey(own) !== key) return pair
+    found++
+    const isNumber = /^[-\d]/.test(old) && /^\d+$/.test(value)
+    return `"${own}"${colon}${isNumber ? value : JSON.stringify(value)}`
+  })
+  if (found === 1) return ok(replaced)
+  if (found > 1) return fail(`the JSON body has "${name}" more than once`)
+  const first = /^\s*\{(\s*\})?/.exec(body)
+  if (!first) return fail('the JSON body is not an object')
+  const pair = `{${JSON.stringify(name)}:${JSON.stringify(value)}${first[1] ? '}' : ','}`
+  return ok(pair + body.slice(first[0].length))
+}
+
+function decodeName(raw: string): string {
+  try {
+    return decodeURIComponent(raw.replaceAll('+', ' '))
+  } catch {
+    return raw
+  }
+}
+
+function splitAt(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+}
