@@ -3,7 +3,7 @@
  * what was removed go. A counter that is born with its first increment hides that increment from
  * rate(), and with it the first burst an alert is for.
  */
-import { ATTEMPT_RESULTS } from '../model/delivery.ts'
+import { ATTEMPT_RESULTS, DEAD_REASONS } from '../model/delivery.ts'
 import { STATUSES } from '../model/status.ts'
 import { REASON_CODES, REASONS } from '../reasons.ts'
 import { CATALOGUE, type MetricKey, type MetricSpec } from './catalogue.ts'
@@ -50,12 +50,16 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
     for (const outcome of OUTCOMES) metrics.postbacks.declare(id, outcome)
     for (const reason of AUTHENTICATION_REASONS) metrics.rejected.declare(id, reason)
     for (const status of STATUSES) metrics.conversions.declare(id, status)
+    for (const method of ['GET', 'POST']) {
+      for (const code of ['200', '503']) metrics.inboundRequests.declare(id, method, code)
+    }
     metrics.inboundDuration.declare(id)
     metrics.lastPostback.init(nowSeconds, id)
     metrics.maxSilence.set(maxSilenceSeconds, id)
   }
   for (const destination of configured.destinations) {
     metrics.enqueued.declare(destination)
+    for (const reason of DEAD_REASONS) metrics.died.declare(destination, reason)
     for (const end of ENDS) metrics.deliveries.declare(destination, end)
     for (const result of ATTEMPT_RESULTS) metrics.attempts.declare(destination, result)
     metrics.attemptDuration.declare(destination)

@@ -50,6 +50,8 @@ export function createMetrics(limit = MAX_SERIES): Metrics {
   // The keys and types of the catalogue, which Object.entries forgets.
   const instruments = Object.fromEntries(built) as unknown as Instruments
 
+  for (const { name } of Object.values(CATALOGUE)) instruments.overflow.declare(name)
+
   const reads: (() => void)[] = []
   return {
     ...instruments,
