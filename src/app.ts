@@ -7,7 +7,6 @@ import { createAccept } from './accept.ts'
 import { createAdmin } from './admin/server.ts'
 import type { Clock } from './base/clock.ts'
 import { fail, ok, type Result } from './base/result.ts'
-import type { LoadedConfig } from './config/load.ts'
 import { createDispatcher } from './deliver/dispatcher.ts'
 import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
@@ -182,14 +181,14 @@ export function createApp(options: AppOptions): App {
         contentType: metrics.registry.contentType,
         administered: events.administered,
       })
-      await admin.listen(config.admin.listen)
+      await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
     }
     const problem = await openStore()
     if (problem !== undefined) return fail(problem)
     dispatcher.start()
     collector.start()
-    port = await edge.start(config.server.listen)
+    port = await edge.start({ ...config.server.listen })
     health.setStore(true)
     health.set('ready')
     return ok({

@@ -60,7 +60,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
       return answer(story, normalized.refusal.reason, normalized.refusal.detail)
     }
     if (normalized.kind === 'ignored') {
-      return answer({ ...story, conversion: normalized.fields }, normalized.reason)
+      return answer({ ...story, conversion: normalized.value.conversion }, normalized.reason)
     }
     const id = dedupeHash(store.hashKey, network.id, normalized.value.dedupeKey)
     const conversion: Conversion = { ...normalized.value.conversion, id }

@@ -1,4 +1,5 @@
 /** What the pipeline gives the store: the record that deliveries read, and the entry to accept. */
+import { valueText } from './base/decimal.ts'
 import type { Conversion } from './model/conversion.ts'
 import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
@@ -26,7 +27,7 @@ export function toEntry(
   placements: readonly Placement[],
 ): AcceptEntry {
   const { id: key, status, payout, currency = '' } = record.conversion
-  const amount = payout === undefined ? '' : `${payout} ${currency}`
+  const amount = payout === undefined ? '' : `${valueText(payout)} ${currency}`
   const body = JSON.stringify(record)
   return { ...network.dedupe, record: record.id, key, status, amount, body, placements }
 }

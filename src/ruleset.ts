@@ -4,7 +4,7 @@
  */
 import { fail, ok, type Result } from './base/result.ts'
 import type { EffectiveNetwork } from './config/effective.ts'
-import type { LoadedConfig } from './config/load.ts'
+import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
 import { createDestination, DESTINATION_TYPES } from './destinations/registry.ts'
 import type { Destination } from './model/delivery.ts'
@@ -20,6 +20,7 @@ import type { Loaded } from './rules/load.ts'
 import type { RuleFault } from './rules/rule-fault.ts'
 import type { NetworkRule } from './rules/schema.ts'
 import type { AcceptEntry } from './store/store.ts'
+import type { VerifyOptions } from './verify/context.ts'
 import { compileVerify, type Verifier } from './verify/verify.ts'
 
 export interface NetworkRuntime {
@@ -32,6 +33,8 @@ export interface NetworkRuntime {
   /** Opens a body inside a parameter, where the rule names one. */
   read(postback: Postback): Result<Postback, Refusal>
   readonly verifier: Verifier
+  /** What its checks were compiled with; for `postern explain`, which runs them one by one. */
+  readonly verifyOptions: VerifyOptions
   readonly normalize: Normalize
   readonly reply: Replier
   readonly dedupe: Pick<AcceptEntry, 'windowMs' | 'onAmountChange' | 'allow'>
@@ -46,6 +49,21 @@ export interface RuleSet {
 
 const DAY_MS = 86_400_000
 const DEFAULT_WINDOW_DAYS = 30
+
+/** Configuration file → rule set, or every fault of it and of the rule files it uses. */
+export async function loadRuleSet(
+  file: string,
+  options: Pick<LoadOptions, 'catalogue' | 'env'>,
+): Promise<Result<RuleSet, Fault[]>> {
+  const builtins = new Map(
+    DESTINATION_TYPES.map(({ type, settings }) => [
+      type,
+      { settings, verified: 'vendor' as const },
+    ]),
+  )
+  const loaded = await loadConfig(file, { ...options, builtins })
+  return loaded.ok ? compileRuleSet(loaded.value) : loaded
+}
 
 export function compileRuleSet(loaded: LoadedConfig): Result<RuleSet, Fault[]> {
   const { value: config, source } = loaded
@@ -94,18 +112,18 @@ function compileNetwork(
   }
   const { dedupe = {}, body } = rule.value
   const { fields, currency, status_map } = network
-  const verifier = take(
-    compileVerify(rule.value.verify, {
-      secrets: network.secrets,
-      tokens: network.tokens,
-      ips: network.ips,
-      settings: network.settings,
-      publicBaseUrl: config.server.public_base_url,
-    }),
-  )
+  const verifyOptions: VerifyOptions = {
+    secrets: network.secrets,
+    tokens: network.tokens,
+    ips: network.ips,
+    settings: network.settings,
+    publicBaseUrl: config.server.public_base_url,
+  }
+  const verifier = take(compileVerify(rule.value.verify, verifyOptions))
   const normalize = take(
     compileNormalize(rule.value, {
       network: id,
+      secretKeys: verifier?.secretKeys ?? new Set(),
       override: {
         ...(fields === undefined ? {} : { fields }),
         ...(currency === undefined ? {} : { currency }),
@@ -126,6 +144,7 @@ function compileNetwork(
     isProbed: rule.value.reply?.probe === true,
     read: body ? postback => expandBody(postback, body, limits) : ok,
     verifier,
+    verifyOptions,
     normalize,
     reply,
     dedupe: {

@@ -34,6 +34,11 @@ export function negate(decimal: string): string {
   return isNegative(decimal) ? decimal.slice(1) : `-${decimal}`
 }
 
+/** The value alone, for comparing as text: "1.50" and "1.5" are both "1.5". */
+export function valueText(decimal: string): string {
+  return decimal.includes('.') ? decimal.replace(/\.?0+$/, '') : decimal
+}
+
 /** -1, 0 or 1, by value: "1.1" equals "1.10". */
 export function compareDecimals(a: string, b: string): -1 | 0 | 1 {
   const scale = Math.max(scaleOf(a), scaleOf(b))

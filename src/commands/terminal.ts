@@ -5,6 +5,8 @@ export interface Terminal {
   readonly isTerminal: boolean
   readonly columns: number
   line(text?: string): void
+  /** As it is, without a line end. */
+  write(text: string): void
   error(text: string): void
   /** Overwrites one line while something takes long; nothing where it is not a terminal. */
   progress(text: string): void
@@ -57,6 +59,7 @@ export function createTerminal(out: NodeJS.WriteStream, err: NodeJS.WriteStream)
     isTerminal,
     columns: out.columns || 100,
     line: (text = '') => out.write(`${text}\n`),
+    write: text => out.write(text),
     error: text => err.write(`${text}\n`),
     progress: text => {
       if (isTerminal) out.write(`\r\u001b[K${text}`)

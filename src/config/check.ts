@@ -124,5 +124,6 @@ function unknownRule(
 function unverified(path: Path, id: string, isAccepted: boolean | undefined, to: Findings): void {
   if (isAccepted) return
   const message = `nobody has verified the facts of rule \`${id}\``
-  to.fault(path, message, 'compare it with the documentation, then set `accept_unverified: true`')
+  const hint = 'compare it with the documentation, then set `accept_unverified: true`'
+  to.add([to.document.keyFault(path, message, hint)])
 }

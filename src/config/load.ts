@@ -100,9 +100,18 @@ function secretsOf(config: EffectiveConfig, referenced: ReadonlySet<string>): st
   }
   const { redis } = config.store
   const password = redis?.url === undefined ? undefined : passwordOf(redis.url)
-  if (password !== undefined) secrets.add(password)
+  // Errors may show it in either form.
+  if (password !== undefined) secrets.add(password).add(percentDecoded(password))
   secrets.delete('')
   return [...secrets].toSorted((a, b) => b.length - a.length)
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 function valueAt(root: unknown, path: Path): unknown {

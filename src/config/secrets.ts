@@ -5,15 +5,19 @@
 import { isSecretName } from '../base/redact.ts'
 import type { DocumentKind, SourceDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
-import { hasReference, isReference } from './reference.ts'
+import { isReference } from './reference.ts'
 import type { Config } from './schema.ts'
 
 const HOW = 'write `${NAME}` for an environment variable or `${file:/run/secrets/name}` for a file'
 
 export const CONFIG_FILE: DocumentKind = {
-  limits: { bytes: 1024 * 1024, parts: 120_000, keysPerMap: 2000, depth: 64 },
+  limits: { bytes: 1024 * 1024, parts: 60_000, keysPerMap: 2000, depth: 64 },
   // Wider than isSecretPosition: which settings are secret is only known with the rules.
-  isSecret: path => isSecretPosition(path) || path[2] === 'settings' || hasSecretName(path),
+  isSecret: path =>
+    isSecretPosition(path) ||
+    path[2] === 'settings' ||
+    path.join('.') === 'store.redis.url' ||
+    hasSecretName(path),
   showsLines: false,
 }
 
@@ -22,9 +26,7 @@ export function isSecretPosition(path: Path): boolean {
   const [section, , part] = path
   if (section === 'networks') return part === 'secrets' || part === 'tokens'
   const option = path.join('.')
-  return (
-    option === 'admin.token' || option === 'store.redis.password' || option === 'store.redis.url'
-  )
+  return option === 'admin.token' || option === 'store.redis.password'
 }
 
 /** Faults for every secret that is written out. `config` is the text before references. */
@@ -37,7 +39,8 @@ export function literalSecrets(document: SourceDocument, config: Config): Fault[
   demand(config.admin?.token, ['admin', 'token'])
   demand(config.store?.redis?.password, ['store', 'redis', 'password'])
   const url = config.store?.redis?.url
-  if (url !== undefined && !hasReference(passwordOf(url) ?? '${}')) {
+  const password = url === undefined ? undefined : passwordOf(url)
+  if (password !== undefined && !isReference(password)) {
     faults.push(literalSecret(document, ['store', 'redis', 'url']))
   }
   for (const [name, network] of Object.entries(config.networks)) {
@@ -54,9 +57,9 @@ export function literalSecret(document: SourceDocument, path: Path): Fault {
   return document.fault(path, 'a secret is written out here', HOW)
 }
 
-/** The password of `redis://user:password@host`, still percent-encoded. */
+/** The password of `redis://user:password@host`, still percent-encoded; also within a default. */
 export function passwordOf(url: string): string | undefined {
-  return /^[a-z+]+:\/\/[^/?#@:]*:([^/?#]+)@/i.exec(url)?.[1]
+  return /:\/\/[^/?#@:]*:([^/?#]+)@/.exec(url)?.[1]
 }
 
 function hasSecretName(path: Path): boolean {

@@ -43,7 +43,7 @@ export function createClaims(options: ClaimsOptions): Claims {
   let dueAt = Number.POSITIVE_INFINITY
   let running: Promise<void> | undefined
   let isStopped = true
-  /** Lanes that got all they asked for: the queue probably holds more for them. */
+  /** Some lane got all it asked for, or was too full to ask: the queue may hold more for it. */
   let hasMore = false
 
   function schedule(delayMs: number): void {
@@ -68,13 +68,19 @@ export function createClaims(options: ClaimsOptions): Claims {
     const requests: ClaimRequest[] = []
     const allowance = new Map<string, number>()
     let nextMs = AT_MOST_MS
+    let isFull = false
     for (const [destination, lane] of lanes()) {
       const max = lane.claimable()
-      nextMs = Math.min(nextMs, lane.waitMs() ?? AT_MOST_MS)
-      if (max === 0) continue
+      const waitMs = lane.waitMs()
+      nextMs = Math.min(nextMs, waitMs ?? AT_MOST_MS)
+      if (max === 0) {
+        isFull ||= waitMs === undefined
+        continue
+      }
       requests.push({ destination, max, leaseMs: lane.timeoutMs() + CLAIM_SPARE_MS })
       allowance.set(destination, max)
     }
+    hasMore = isFull
     if (requests.length === 0) return nextMs
     const sentAt = clock.monotonic()
     const before = losses()
@@ -85,7 +91,7 @@ export function createClaims(options: ClaimsOptions): Claims {
         claimed(delivery, sentAt + CLAIM_SPARE_MS - SETTLE_SPARE_MS)
         allowance.set(delivery.destination, (allowance.get(delivery.destination) ?? 0) - 1)
       }
-      hasMore = [...allowance.values()].some(left => left <= 0)
+      hasMore ||= [...allowance.values()].some(left => left <= 0)
       return Math.min(nextMs, nextDueMs ?? AT_MOST_MS)
     } catch (error) {
       events.storeFailed({ operation: 'claim', error: error as Error })

@@ -35,6 +35,11 @@ export interface Dispatcher {
   place(routed: RoutedDelivery): Placement
   /** After accept: `destinations` are those the store left to this process. */
   offer(record: DeliveryRecord, body: string, destinations: readonly string[]): void
+  /**
+   * After accept, where some destination went to the queue: looks there after `delayMs`. Without
+   * it the delivery is found too, within a second.
+   */
+  queued(delayMs: number): void
   start(): void
   /**
    * Claims nothing more, hands waiting deliveries to the queue, lets attempts in flight end for at
@@ -59,7 +64,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const lanes = new Map<string, Lane>()
   /** Stopped by a reload, with attempts still in flight. */
   const leaving = new Set<Lane>()
-  const lease = createLease({ store, clock, events, lost, held: pumpAll })
+  const lease = createLease({
+    store,
+    clock,
+    events,
+    lost,
+    held: pumpAll,
+    moved: () => claims.dueIn(0),
+  })
   const sweep = createSweep({ store, events, isKnown: custody.knows, found: adopt })
   const claims = createClaims({
     store,
@@ -220,6 +232,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         : { destination, hold: 'queue', delayMs: Math.max(0, delayMs) }
     },
     offer,
+    queued: delayMs => claims.dueIn(delayMs),
     start: () => {
       lease.start()
       sweep.start()

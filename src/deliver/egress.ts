@@ -124,6 +124,7 @@ export function checkDestinationUrl(
   if (/^[^/?#]*@/.test(text.slice(text.indexOf('//') + 2))) {
     return wrong('has a user name or password; send credentials in a header')
   }
+  if (text.includes('#')) return wrong('has a #fragment, which is never sent; write # as %23')
   if (url.port === '0') return wrong('has port 0')
   const address = parseAddress(url.hostname)
   if (!address) return checkName(url, allowPrivate)

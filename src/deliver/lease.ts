@@ -28,11 +28,14 @@ export interface LeaseOptions {
   readonly events: Pick<DeliverEvents, 'storeFailed' | 'tookOver'>
   /** Another may own what memory holds. */
   readonly lost: () => void
+  /** Work of dead owners is in the queue now. */
+  readonly moved: () => void
   /** A heartbeat confirmed the lease; sending may go on. */
   readonly held: () => void
 }
 
-export function createLease({ store, clock, events, lost, held }: LeaseOptions): Lease {
+export function createLease(options: LeaseOptions): Lease {
+  const { store, clock, events, lost, held, moved } = options
   let confirmedAt = clock.monotonic()
   let lostCount = 0
   let timer: NodeJS.Timeout | undefined
@@ -62,7 +65,10 @@ export function createLease({ store, clock, events, lost, held }: LeaseOptions):
   async function takeOver(): Promise<void> {
     try {
       const count = await store.takeOver(TAKE_OVER_BATCH)
-      if (count > 0) events.tookOver({ count })
+      if (count > 0) {
+        events.tookOver({ count })
+        moved()
+      }
       // A big journal goes slice by slice, and the heartbeat must not wait for it.
       if (count >= TAKE_OVER_BATCH && !isStopped) setImmediate(() => void takeOver())
     } catch (error) {

@@ -50,17 +50,23 @@ export type Normalized =
 /** Which source decided a field; for `postern explain`. */
 export interface FieldTrace {
   readonly field: string
-  /** As written in the rule. */
+  /** As written in the rule; `default` where nothing was sent. */
   readonly source: string
   /** Where in the rule; starts with `override` where the configuration decided. */
   readonly path: readonly (string | number)[]
-  /** As sent. */
+  /** As sent, or the default. */
   readonly value: string
 }
 
 export type Normalize = (postback: VerifiedPostback, trace?: FieldTrace[]) => Normalized
 
 type Required = { readonly field: InputField; readonly refusal: Refusal; readonly macro: Refusal }
+
+/** A value that nobody sent, and where the rule says it. */
+interface Default {
+  readonly value: string
+  readonly path: FieldTrace['path']
+}
 
 interface Parts {
   readonly network: string
@@ -70,7 +76,8 @@ interface Parts {
   readonly joined: ReadJoined | undefined
   readonly hasStatusHints: boolean
   readonly negativeIsReversed: boolean
-  readonly currency: string
+  readonly currency: Default
+  readonly event: Default | undefined
   readonly ignoreTest: Match<ConversionFields> | undefined
   readonly ignoreInformational: Match<ConversionFields> | undefined
   readonly required: readonly Required[]
@@ -112,22 +119,30 @@ export function compileNormalize(
     readers,
     status,
     joined,
-    hasStatusHints: rule.aliases === 'common' && !rule.status?.from && !rule.fields?.['status'],
+    hasStatusHints:
+      rule.aliases === 'common' &&
+      !rule.status?.from &&
+      !rule.fields?.['status'] &&
+      !override.fields?.['status'],
     negativeIsReversed: rule.money?.negative === 'reversed',
-    currency: override.currency ?? rule.money?.currency ?? 'USD',
+    currency: override.currency
+      ? { value: override.currency, path: ['override', 'currency'] }
+      : { value: rule.money?.currency ?? 'USD', path: ['money', 'currency'] },
+    event:
+      rule.event?.default === undefined
+        ? undefined
+        : { value: rule.event.default, path: ['event', 'default'] },
     ignoreTest,
     ignoreInformational,
     required: (rule.required ?? []).map(field => requirement(field, plan)),
     key: compileDedupeKey(rule.dedupe ?? {}),
     hidden: hiddenKeys(rule, secretKeys),
   }
-  const eventDefault = rule.event?.default
-  return ok((postback, trace) => normalize(parts, eventDefault, postback, trace))
+  return ok((postback, trace) => normalize(parts, postback, trace))
 }
 
 function normalize(
   parts: Parts,
-  eventDefault: string | undefined,
   postback: VerifiedPostback,
   trace: FieldTrace[] | undefined,
 ): Normalized {
@@ -157,7 +172,10 @@ function normalize(
       (value === undefined ? undefined : parts.readers[slot]?.(draft, value))
     refusal ??= unusable
   }
-  if (fields.event === undefined && eventDefault !== undefined) fields.event = eventDefault
+  if (fields.event === undefined && parts.event) {
+    fields.event = parts.event.value
+    trace?.push(byDefault('event', parts.event))
+  }
   refusal ??= parts.joined?.(postback, draft)
 
   const target = statusOf(parts, draft, picked)
@@ -168,7 +186,12 @@ function normalize(
   if (target === 'reject') return { kind: 'refused', refusal: STATUS_UNKNOWN }
   fields.status = target
   if (draft.negative && target !== 'reversed') return refuseNegative(draft.negative)
-  if (fields.currency === undefined && hasAmount(fields)) fields.currency = parts.currency
+  if (draft.statusWord === undefined && target === parts.status.absent)
+    trace?.push(byDefault('status', { value: target, path: ['status', 'default'] }))
+  if (fields.currency === undefined && hasAmount(fields)) {
+    fields.currency = parts.currency.value
+    trace?.push(byDefault('currency', parts.currency))
+  }
 
   if (parts.ignoreTest?.(fields)) return ignored('test', fields)
   if (parts.ignoreInformational?.(fields)) return ignored('informational', fields)
@@ -255,6 +278,10 @@ function hasAmount(fields: ConversionFields): boolean {
 
 function origin({ field, text, path }: { field: string; text: string; path: FieldTrace['path'] }) {
   return { field, source: text, path }
+}
+
+function byDefault(field: string, { value, path }: Default): FieldTrace {
+  return { field, source: 'default', path, value }
 }
 
 /** Matchers run before the store has given the conversion its id. */

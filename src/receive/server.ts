@@ -67,10 +67,16 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   const refusal = (network: string | undefined, why: EdgeRefusal): Reply =>
     options.refuse?.(network, why) ?? defaultReply(why.reason)
 
-  /** Refused unread: the connection is closed, because what follows on it may be the body. */
+  /**
+   * Refused unread. A body of a known, small length is skipped and the connection stays; after any
+   * other the connection is closed, since nobody knows where the next request begins.
+   */
   const refuseUnread = (req: IncomingMessage, res: ServerResponse, why: EdgeRefusal): void => {
-    markAnswered(req.socket)
-    write(res, refusal(networkOf(req), why), true)
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = req.headers
+    const isSkippable = coding === undefined && Number(length) <= limits.bodyBytes
+    const isLast = isDraining || !isSkippable || why.reason === 'malformed_http'
+    if (isLast) markAnswered(req.socket)
+    write(res, refusal(networkOf(req), why), isLast)
   }
 
   function gate(req: IncomingMessage, res: ServerResponse): boolean {

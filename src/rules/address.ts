@@ -40,11 +40,13 @@ export interface ListenAddress {
 export function parseListen(text: string): ListenAddress | undefined {
   const colon = text.lastIndexOf(':')
   const port = text.slice(colon + 1)
-  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
   if (colon < 1 || !/^\d{1,5}$/.test(port) || Number(port) > 65535) return undefined
-  const isIp = isAddress(host)
-  if (host.includes(':') && !isIp) return undefined
-  // A name made of digits and dots is a mistyped address, not a host.
-  if (!isIp && (/^[\d.]+$/.test(host) || !/^[A-Za-z0-9._-]+$/.test(host))) return undefined
+  const name = text.slice(0, colon)
+  const host = name.replace(/^\[(.*:.*)\]$/, '$1')
+  if (host !== name) return isAddress(host) ? { host, port: Number(port) } : undefined
+  if (!V4.test(host)) {
+    // A name made of digits and dots is a mistyped address, not a host.
+    if (/^[\d.]+$/.test(host) || !/^[A-Za-z0-9._-]+$/.test(host)) return undefined
+  }
   return { host, port: Number(port) }
 }

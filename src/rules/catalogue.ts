@@ -28,8 +28,10 @@ export async function loadCatalogue(
   const faults: Fault[] = []
   for (const folder of folders) {
     const problem = await folderProblem(folder)
-    if (problem)
+    if (problem) {
       faults.push(fileFault(folder, problem, 'a rule folder holds `networks/` and `destinations/`'))
+      continue
+    }
     await loadFolder(folder, 'networks', loadNetworkRule, networks, faults)
     await loadFolder(folder, 'destinations', loadDestinationRule, destinations, faults)
   }

@@ -10,6 +10,7 @@ const MAX_READ = 1000
 const SECRET_KEY =
   /(?:^|[\s{,[-])["']?(?:[\w-]*[_-])?(?:secrets?|tokens?|passwords?|passwd|pw|api_?key)["']?\s*:/i
 const OWN_KEY = /^(?:\s|- )*[A-Za-z_][\w.-]{0,63}:(?=\s|$)/
+const LIST_MARK = /^\s*(?:- )+/
 const SECRET_TAIL = /^(?:[\w-]*[_-])?(?:secrets?|tokens?|passwords?|passwd|pw|api_?key)$/i
 
 /** A key under which a rule file would hold a secret, should somebody put one there. */
@@ -32,13 +33,15 @@ export function ruleExcerpt(lines: readonly string[], line: number): string {
  * For the configuration: the line's own key and nothing after it, as any value may be a secret in
  * the wrong place. `shown` is the text of a value that is known to be none.
  */
-export function configExcerpt(text: string, col: number, shown: string | undefined): string {
+export function configExcerpt(line: string, col: number, shown: string | undefined): string {
+  const text = line.slice(0, MAX_READ)
   const key = OWN_KEY.exec(text)?.[0]
-  if (key === undefined) return `${' '.repeat(indentOf(text))}${MASK}`
-  if (shown !== undefined && col - 1 >= key.length && text.startsWith(shown, col - 1)) {
-    const between = text.slice(key.length, col - 1)
-    if (/^\s*$/.test(between)) return cut(`${key}${between}${shown}`)
+  const start = key ?? LIST_MARK.exec(text)?.[0]
+  if (start !== undefined && shown !== undefined && text.startsWith(shown, col - 1)) {
+    const between = text.slice(start.length, col - 1)
+    if (col > start.length && between.trim() === '') return cut(`${start}${between}${shown}`)
   }
+  if (key === undefined) return `${' '.repeat(indentOf(text))}${MASK}`
   return text.slice(key.length).trim() === '' ? key : `${key} …`
 }
 
@@ -62,5 +65,6 @@ function indentOf(text: string): number {
 }
 
 function cut(text: string): string {
-  return printable(text.trimEnd().replaceAll('\t', ' '), MAX_WIDTH)
+  const masked = text.trimEnd().replace(/\/\/[^/\s]*@/g, `//${MASK}@`)
+  return printable(masked.replaceAll('\t', ' '), MAX_WIDTH)
 }

@@ -52,7 +52,8 @@ function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
     }
     for (const key of ['default', 'example'] as const) {
       const value = setting[key]
-      if (value === undefined || matches(value)) continue
+      // An empty default means: left out unless the operator sets it.
+      if (value === undefined || value === '' || matches(value)) continue
       faults.push({ path: [...path, key], message: `\`${key}\` does not match its own pattern` })
     }
   }

@@ -24,6 +24,7 @@ export interface ScanFault {
 /** One open collection: a column of block style, or a bracket. */
 interface Frame {
   readonly column: number
+  readonly offset: number
   readonly isFlowMap: boolean
   readonly isFlow: boolean
   keys: number
@@ -31,6 +32,8 @@ interface Frame {
 
 // Everything below U+0020 except tab and line feed, and a carriage return only before a line feed.
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]|\r(?!\n)/
+
+const NOT_HERE = 'not valid YAML here'
 
 const REFUSED: Readonly<Record<string, { readonly message: string; readonly hint: string }>> = {
   '&': { message: 'anchors (`&name`) are not accepted', hint: 'write the value out, or quote it' },
@@ -58,6 +61,7 @@ export function scan(text: string, limits: ScanLimits): ScanFault | undefined {
 function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
   const frames: Frame[] = []
   let offset = 0
+  let start = 0
   let lineStart = 0
   let parts = 0
   let isLineStart = true
@@ -67,13 +71,27 @@ function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
   let keyColumn = 0
 
   const enter = (column: number, mark: 'block' | '[' | '{'): ScanFault | undefined => {
-    frames.push({ column, isFlow: mark !== 'block', isFlowMap: mark === '{', keys: 0 })
+    frames.push({
+      column,
+      offset: start,
+      isFlow: mark !== 'block',
+      isFlowMap: mark === '{',
+      keys: 0,
+    })
     if (frames.length <= limits.depth) return undefined
-    return { offset, message: `nested deeper than ${limits.depth} levels`, hint: 'flatten it' }
+    return {
+      offset: start,
+      message: `nested deeper than ${limits.depth} levels`,
+      hint: 'flatten it',
+    }
   }
   const countKey = (frame: Frame | undefined): ScanFault | undefined => {
     if (!frame || ++frame.keys <= limits.keysPerMap) return undefined
-    return { offset, message: `more than ${limits.keysPerMap} keys in one map`, hint: 'split it' }
+    return {
+      offset: start,
+      message: `more than ${limits.keysPerMap} keys in one map`,
+      hint: 'split it',
+    }
   }
   /** Opens the block collection at `column`, after leaving every deeper one. */
   const enterBlock = (column: number): ScanFault | undefined => {
@@ -89,14 +107,13 @@ function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
     if (++parts > limits.parts) {
       return { offset, message: `more than ${limits.parts} parts`, hint: 'split the file' }
     }
-    const start = offset
+    start = offset
     const wasScalar = isScalar
     isScalar = token === '\x1f'
     if (isScalar || token === '\x02') continue
     if (token === '\x18') {
-      // Brackets that were never closed end here.
-      while (frames.at(-1)?.isFlow) frames.pop()
-      continue
+      const open = frames.at(-1)
+      return open?.isFlow ? unclosedBracket(open) : { offset, message: NOT_HERE }
     }
     offset += token.length
     const first = wasScalar ? 'scalar' : (token[0] ?? '\n')
@@ -131,6 +148,8 @@ function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
       if (refused) fault = { offset: start, ...refused }
     } else if (wasScalar && token === '<<') {
       fault = { offset: start, message: 'merge keys (`<<`) are not accepted', hint: 'write it out' }
+    } else if ((first === '"' || first === "'") && (token.length < 2 || !token.endsWith(first))) {
+      fault = { offset: start, message: 'this quote is never closed' }
     } else if (first === '[' || first === '{') {
       fault = enter(column, first)
     } else if (first === ']' || first === '}') {
@@ -152,7 +171,12 @@ function scanTokens(text: string, limits: ScanLimits): ScanFault | undefined {
     hasContent = true
     if (lineStart > start) isLineStart = token.endsWith('\n')
   }
-  return undefined
+  const open = frames.at(-1)
+  return open?.isFlow ? unclosedBracket(open) : undefined
+}
+
+function unclosedBracket({ offset }: Frame): ScanFault {
+  return { offset, message: 'this bracket is never closed' }
 }
 
 function severalDocuments(offset: number): ScanFault {

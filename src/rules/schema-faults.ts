@@ -18,12 +18,17 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   object: 'a map of `key: value`',
 }
 
-const PATTERN_WORDS: Readonly<Record<string, string>> = {
+/** Patterns whose schema has no description of its own, or a worse one. */
+export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [DECIMAL_PATTERN]: 'a plain decimal in quotes, such as "12.50"',
   [NAME_PATTERN]: 'lower-case letters, digits, `_` and `-`, starting with a letter or digit',
+  '^[1-5](\\d\\d|xx)$': '`200` or `2xx`, in quotes',
   '^https?://': 'starts with `https://` or `http://`',
   '^[A-Z]{3}$': 'an ISO 4217 code such as `USD`',
 }
+
+/** With a guess at hand, a longer list of what else there is would only hide it. */
+const MAX_LISTED = 30
 
 /** A pattern that is only a list of words: `^(a|b)$`. */
 const WORD_LIST = /^\^\(([\w|]+)\)\$$/
@@ -72,10 +77,9 @@ export function toFault(
     }
     case 'pattern': {
       const pattern = String(error.params['pattern'])
-      const words = PATTERN_WORDS[pattern]
-      const form = words ?? about ?? 'see the rules reference'
-      const hint = words === undefined ? undefined : about
-      return document.fault(path, `${name} is not of the right form: ${form}`, hint)
+      const words = PATTERN_WORDS[pattern] ?? (about && about.length <= 40 ? about : undefined)
+      const message = `${name} is not of the right form${words ? `: ${words}` : ''}`
+      return document.fault(path, message, words === about ? undefined : about)
     }
     case 'minProperties':
     case 'maxProperties': {
@@ -99,7 +103,9 @@ export function unknownKey(
 ): Fault {
   const guess = nearest(key, known)
   const message = `unknown key \`${key.slice(0, 64)}\`${guess ? `, did you mean \`${guess}\`?` : ''}`
-  const hint = known.length > 0 ? `known here: ${known.join(', ')}` : 'no keys are known here'
+  const isLong = guess !== undefined && known.length > MAX_LISTED
+  const all = known.length > 0 ? `known here: ${known.join(', ')}` : 'no keys are known here'
+  const hint = isLong ? undefined : all
   return document.keyFault(path, message, hint)
 }
 
@@ -132,11 +138,17 @@ function typeFault(
     const message = `${subject(path)} must be text; YAML reads this as a ${typeof data}`
     return document.fault(path, message, `quote it${quoted}`)
   }
-  const found = Array.isArray(data) ? 'a list' : isCollection ? 'a map' : `a ${typeof data}`
-  const message = `${subject(path)} must be ${words}, not ${found === 'a string' ? 'text' : found}`
+  const message = `${subject(path)} must be ${words}, not ${foundWords(data, wanted)}`
   const isUnbracketed = wanted === 'array' && typeof data === 'string'
   const hint = isUnbracketed ? 'write it as a list: one `- value` per line, or in `[ ]`' : about
   return document.fault(path, message, hint)
+}
+
+function foundWords(data: unknown, wanted: string): string {
+  if (Array.isArray(data)) return 'a list'
+  if (typeof data === 'object') return 'a map'
+  if (typeof data === 'string') return 'text'
+  return wanted === 'integer' && typeof data === 'number' ? 'a fraction' : `a ${typeof data}`
 }
 
 function limitWords(error: ErrorObject): string {

@@ -58,7 +58,11 @@ const setting = record(
     title: text('What to enter, in the words of the other side’s panel'),
     secret: optional(Type.Boolean({ description: 'Never shown; must be `${ENV}` or `${file:…}`' })),
     default: optional(
-      text('Used where the configuration sets none; without it the setting is required'),
+      Type.String({
+        maxLength: 2000,
+        description:
+          'Used where the configuration sets none; without it the setting is required, and with an empty one it may be left out',
+      }),
     ),
     example: optional(text('A value of the right form')),
     pattern: optional(text('What the value must match')),

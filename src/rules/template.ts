@@ -72,6 +72,17 @@ export function compileTemplate<Source>(
   return ok({ text, macros: names, kind, render: renderer(literals, slots) })
 }
 
+/** `text` with everything outside its macros changed, such as encoded like the values will be. */
+export function mapLiterals(text: string, change: (literal: string) => string): string {
+  let mapped = ''
+  let end = 0
+  for (const match of text.matchAll(MACRO)) {
+    mapped += change(text.slice(end, match.index)) + match[0]
+    end = match.index + match[0].length
+  }
+  return mapped + change(text.slice(end))
+}
+
 function renderer<Source>(
   literals: readonly string[],
   slots: readonly Slot<Source>[],

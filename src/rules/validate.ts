@@ -19,7 +19,7 @@ export interface ValidateOptions {
 export type Validate = (document: SourceDocument, options?: ValidateOptions) => Fault[]
 
 /** Each costs a search in the document; a file of ten thousand mistakes needs no full list. */
-const MAX_FINDINGS = 300
+const MAX_FINDINGS = 150
 
 /** What a reference may still become right. */
 const OF_TEXT = new Set(['pattern', 'enum', 'minLength', 'maxLength'])

@@ -27,7 +27,7 @@ export interface Watch {
 
 /** Resolves when the present state is known: start it before loading and no change is missed. */
 export async function createWatch(options: WatchOptions): Promise<Watch> {
-  const { onChange, debounceMs = 200, pollMs = 5000, isNotified = true } = options
+  const { debounceMs = 200, pollMs = 5000, isNotified = true } = options
   let paths = options.paths
   let known = await fingerprint(paths)
   let watchers: FSWatcher[] = []
@@ -73,7 +73,7 @@ export async function createWatch(options: WatchOptions): Promise<Watch> {
       known = now
       // Links may lead elsewhere now: watch what they lead to.
       await arm()
-      if (!isClosed) onChange()
+      if (!isClosed) options.onChange()
     } while (shouldLookAgain && !isClosed)
     isLooking = false
   }

@@ -8,12 +8,12 @@ import { ownerOf } from '../base/id.ts'
 import { acceptEntries } from './redis/accept.ts'
 import { createCalls, type Calls } from './redis/calls.ts'
 import { claimDue } from './redis/claim.ts'
-import { connect, type Client } from './redis/connect.ts'
+import { connect } from './redis/connect.ts'
 import { exhumeDead, expireDead, listDead, readDead } from './redis/dead.ts'
 import { findDecisions, noteDecisions } from './redis/decisions.ts'
 import { toStoreError } from './redis/failure.ts'
 import { readJournal, readJournalIds } from './redis/journal.ts'
-import { createLease, takeOverFrom } from './redis/lease.ts'
+import { createLease, takeOver } from './redis/lease.ts'
 import { readLedgers } from './redis/ledger.ts'
 import { agreeOnLayout } from './redis/meta.ts'
 import { checkSafety } from './redis/safety.ts'
@@ -47,7 +47,6 @@ export interface RedisStoreOptions {
 }
 
 interface Connection {
-  readonly client: Client
   readonly calls: Calls
   /** Accepts have a connection of their own where replicas confirm: WAIT holds up what follows. */
   readonly accepts: Calls
@@ -110,7 +109,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       try {
         const hashKey = await agreeOnLayout(calls, prefix)
         await lease.register(calls)
-        connection = { client, calls, accepts, hashKey }
+        connection = { calls, accepts, hashKey }
       } catch (error) {
         calls.close()
         if (accepts !== calls) accepts.close()
@@ -134,7 +133,6 @@ export function createRedisStore(options: RedisStoreOptions): Store {
 
     async accept(entries) {
       const { accepts } = connected()
-      if (entries.length === 0) return []
       const { owner } = lease
       // A record of a former name would go to a journal that others are taking over.
       if (!lease.isLost && entries.every(({ record }) => ownerOf(record) === owner)) {
@@ -159,7 +157,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       return lease.heartbeat(calls())
     },
     async takeOver(limit) {
-      return takeOverFrom(calls(), limit)
+      return takeOver(calls(), lease.owner, limit)
     },
 
     async journal() {
@@ -197,7 +195,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       return readLedgers(calls())
     },
     async safety() {
-      return checkSafety(connected().client, waitReplicas)
+      return checkSafety(calls(), waitReplicas)
     },
     /** Redis itself expires dedupe state. */
     async expire({ deadKeepMs }) {

@@ -12,7 +12,7 @@ import type { Attempt, DeliveryRecord, Destination } from '../../src/model/deliv
 import type { Status } from '../../src/model/status.ts'
 import { dedupeHash } from '../../src/store/dedupe.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
-import type { AcceptVerdict, Store } from '../../src/store/store.ts'
+import type { AcceptEntry, AcceptVerdict, Placement, Store } from '../../src/store/store.ts'
 import { createScriptedReceiver } from '../support/scripted-receiver.ts'
 import { until } from '../support/until.ts'
 
@@ -58,6 +58,8 @@ export interface Setup {
     to: readonly string[],
     more?: { status?: Status; receivedAt?: number },
   ): Promise<AcceptVerdict>
+  /** Many in one call, as the batcher of a busy turn makes it. */
+  acceptAll(transactions: readonly string[], to: readonly string[]): Promise<AcceptVerdict[]>
   /** Delivered, dead and pending of a destination; fails where the ledger does not add up. */
   ledger(destination: string): Promise<{ delivered: number; dead: number; pending: number }>
   /** Until nothing is pending anywhere. */
@@ -79,7 +81,7 @@ export async function setUp(
   options: SetupOptions = {},
 ): Promise<Setup> {
   const clock = options.clock ?? systemClock
-  const store = options.store ?? createMemoryStore({ clock, leaseMs: 600 })
+  const store = options.store ?? createMemoryStore({ clock, leaseMs: 5_000 })
   if (!options.isOpen) await store.open()
   const destinations = new Map(list.map(destination => [destination.id, destination]))
   const log = createLog()
@@ -99,46 +101,46 @@ export async function setUp(
   })
   if (options.started !== false) dispatcher.start()
 
-  const setup: Setup = {
+  async function acceptAll(
+    transactions: readonly string[],
+    to: readonly string[],
+    more: { status?: Status; receivedAt?: number } = {},
+  ): Promise<AcceptVerdict[]> {
+    const status = more.status ?? 'approved'
+    const entries = transactions.map(transaction => {
+      const key = dedupeHash(store.hashKey, 'net', transaction)
+      const conversion = {
+        id: key,
+        network: 'net',
+        status,
+        transaction_id: transaction,
+        received_at: more.receivedAt ?? clock.now(),
+        q: {},
+      }
+      const record: DeliveryRecord = { id: store.newRecord(key), conversion }
+      const placements = to.map(destination =>
+        dispatcher.place({ destination, delayMs: 0, share: undefined }),
+      )
+      const body = JSON.stringify(record)
+      return { record, entry: toEntry(record, key, status, body, placements) }
+    })
+    const accepted = await store.accept(entries.map(({ entry }) => entry))
+    return accepted.map(({ verdict, memory }, i) => {
+      const { record, entry } = entries[i] as (typeof entries)[number]
+      dispatcher.offer(record, entry.body, memory)
+      if (memory.length < to.length) dispatcher.queued(0)
+      return verdict
+    })
+  }
+
+  return {
     store,
     dispatcher,
     log,
     destinations,
-    accept: async (transaction, to, more = {}) => {
-      const key = dedupeHash(store.hashKey, 'net', transaction)
-      const status = more.status ?? 'approved'
-      const record: DeliveryRecord = {
-        id: store.newRecord(key),
-        conversion: {
-          id: key,
-          network: 'net',
-          status,
-          transaction_id: transaction,
-          received_at: more.receivedAt ?? clock.now(),
-          q: {},
-        },
-      }
-      const body = JSON.stringify(record)
-      const placements = to.map(destination =>
-        dispatcher.place({ destination, delayMs: 0, share: undefined }),
-      )
-      const [accepted] = await store.accept([
-        {
-          record: record.id,
-          key,
-          windowMs: 60_000_000,
-          status,
-          amount: '',
-          onAmountChange: 'ignore',
-          allow: [],
-          body,
-          placements,
-        },
-      ])
-      if (!accepted) throw new Error('no verdict')
-      dispatcher.offer(record, body, accepted.memory)
-      return accepted.verdict
-    },
+    acceptAll,
+    accept: async (transaction, to, more) =>
+      (await acceptAll([transaction], to, more))[0] as AcceptVerdict,
     ledger: async name => {
       const found = (await store.ledgers()).find(ledger => ledger.destination === name)
       if (!found) return { delivered: 0, dead: 0, pending: 0 }
@@ -152,7 +154,26 @@ export async function setUp(
       ),
     attemptsAt: name => log.attempted.filter(attempt => attempt.destination === name),
   }
-  return setup
+}
+
+function toEntry(
+  record: DeliveryRecord,
+  key: string,
+  status: Status,
+  body: string,
+  placements: readonly Placement[],
+): AcceptEntry {
+  return {
+    record: record.id,
+    key,
+    windowMs: 60_000_000,
+    status,
+    amount: '',
+    onAmountChange: 'ignore',
+    allow: [],
+    body,
+    placements,
+  }
 }
 
 export async function receive(t: Test, options: Parameters<typeof createScriptedReceiver>[0] = {}) {

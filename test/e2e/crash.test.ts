@@ -5,14 +5,16 @@
  */
 import t, { type Test } from 'tap'
 import { account } from '../support/account.ts'
-import { startGateway, temporaryFolder, until, type Gateway } from '../support/gateway.ts'
+import { startGateway, temporaryFolder, type Gateway } from '../support/gateway.ts'
 import { install, target, TOKEN } from '../support/installation.ts'
 import { ledgerGap, pendingDeliveries } from '../support/ledger.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { startSender } from '../support/sender.ts'
 import { startTracker } from '../support/tracker.ts'
+import { until } from '../support/until.ts'
 
 const ENV = { TEST_TOKEN: TOKEN }
+const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']
 /** Kills per run; each happens at a random moment of the load. */
 const KILLS = 4
 const PER_SECOND = 300
@@ -85,13 +87,13 @@ t.test('kill -9 of the gateway, LMDB', async t => {
 })
 
 t.test('kill -9 of the gateway, Redis', async t => {
-  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const redis = await startRedis(t, { args: ALWAYS })
   const { repeats } = await survive(t, { type: 'redis', redis: { url: redis.url } }, killGateways)
   t.ok(repeats <= KILLS * 2 * 32, `${repeats} repeats`)
 })
 
 t.test('kill -9 and restart of Redis: 503 while it is away, nothing lost', async t => {
-  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const redis = await startRedis(t, { args: ALWAYS })
   const { answers } = await survive(
     t,
     { type: 'redis', redis: { url: redis.url, command_timeout_ms: 500 } },
@@ -114,11 +116,11 @@ t.test('kill -9 and restart of Redis: 503 while it is away, nothing lost', async
 })
 
 t.test('a storm of dropped Redis connections strands and doubles nothing', async t => {
-  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const redis = await startRedis(t, { args: ALWAYS })
   await survive(t, { type: 'redis', redis: { url: redis.url } }, async () => {
     for (let i = 0; i < 25; i++) {
       await wait(60 + Math.random() * 80)
-      await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     }
     await randomMoment()
   })

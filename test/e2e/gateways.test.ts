@@ -1,13 +1,15 @@
 /** Gateways as their users meet them: two on one Redis, order, isolation, bounded memory. */
 import { Agent, request } from 'undici'
 import t, { type Test } from 'tap'
-import { startGateway, temporaryFolder, until } from '../support/gateway.ts'
+import { startGateway, temporaryFolder } from '../support/gateway.ts'
 import { install, target, TOKEN } from '../support/installation.ts'
 import { ledgerGap, pendingDeliveries, series } from '../support/ledger.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { startTracker } from '../support/tracker.ts'
+import { until } from '../support/until.ts'
 
 const ENV = { TEST_TOKEN: TOKEN }
+const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']
 t.setTimeout(240_000)
 
 const send = async (url: string): Promise<number> => {
@@ -17,13 +19,14 @@ const send = async (url: string): Promise<number> => {
 }
 
 t.test('the same postback 8 times at once at two gateways: one delivery a destination', async t => {
-  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const redis = await startRedis(t, { args: ALWAYS })
   const tracker = await startTracker(t)
   const config = install(temporaryFolder(t), {
     store: { type: 'redis', redis: { url: redis.url } },
     tracker: tracker.url,
   })
-  const gateways = [await startGateway(t, config, ENV), await startGateway(t, config, ENV)]
+  const first = await startGateway(t, config, ENV)
+  const gateways = [first, await startGateway(t, config, ENV)]
   const ids = Array.from({ length: 200 }, (_, i) => `same-${i}`)
   for (const id of ids) {
     const answers = await Promise.all(
@@ -31,10 +34,7 @@ t.test('the same postback 8 times at once at two gateways: one delivery a destin
     )
     t.same(new Set(answers), new Set([200]), `${id}: every copy is answered 200`)
   }
-  await until(
-    'all is delivered',
-    async () => (await pendingDeliveries(gateways[0] ?? t.fail())) === 0,
-  )
+  await until('all is delivered', async () => (await pendingDeliveries(first)) === 0)
   for (const path of ['/a', '/b']) {
     const got = tracker.on(path).map(arrival => arrival.query.get('tid') ?? '')
     t.same(got.sort(), [...ids].sort(), `${path} got each once`)
@@ -88,7 +88,7 @@ t.test('pending → approved → reversed within a millisecond keep their order,
 })
 
 t.test('pending → approved → reversed within a millisecond keep their order, Redis', async t => {
-  const redis = await startRedis(t, { appendonly: true, appendfsync: 'always' })
+  const redis = await startRedis(t, { args: ALWAYS })
   await order(t, { type: 'redis', redis: { url: redis.url } })
 })
 
@@ -141,7 +141,7 @@ t.test('a hanging and a failing destination change nothing for the others', asyn
   )
 
   tracker.behave.clear()
-  await until('the backlog drains', async () => (await pendingDeliveries(gateway)) === 0, 150)
+  await until('the backlog drains', async () => (await pendingDeliveries(gateway)) === 0, 150_000)
   for (const path of ['/hangs', '/fails']) {
     const got = new Set(
       tracker

@@ -556,6 +556,9 @@ async function letters(part: Parts, harness: Harness) {
       x.slice(0, 2).reverse(),
     )
     t.equal(rest.next, undefined)
+    const exact = await store.dead({ destination: 'y', limit: 2 })
+    t.equal(exact.letters.length, 2)
+    t.equal(exact.next, undefined, 'a full last page is the last')
     t.same(await store.dead({ destination: 'nowhere', limit: 3 }), {
       letters: [],
       next: undefined,
@@ -669,9 +672,12 @@ async function expiring(part: Parts, { windowMs, forgottenAfterMs }: Harness) {
       'duplicate',
       'the window runs from the last change',
     )
+    await accept(store, 'b', { windowMs, to: [] })
     await world.advance(forgottenAfterMs)
     await store.heartbeat()
+    t.equal((await accept(store, 'a', { windowMs, to: [] })).verdict, 'new', 'before it is swept')
     await store.expire({ deadKeepMs: 1e12 })
-    t.equal((await accept(store, 'a', { windowMs, to: [] })).verdict, 'new')
+    t.equal((await accept(store, 'a', { windowMs, to: [] })).verdict, 'duplicate', 'and after')
+    t.equal((await accept(store, 'b', { windowMs, to: [] })).verdict, 'new')
   })
 }

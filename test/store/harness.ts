@@ -17,6 +17,8 @@ export interface Harness {
   readonly name: string
   /** A fresh, empty state. */
   create(): Promise<World>
+  /** True where time stands still between `advance` calls, so that every answer is foreseeable. */
+  readonly isExact: boolean
   /** Of every store it opens, in ms. */
   readonly leaseMs: number
   /** Time by which tests delay, in ms; longer than a few store calls take. */

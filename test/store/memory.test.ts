@@ -2,12 +2,14 @@ import t from 'tap'
 import { createMemoryState, createMemoryStore } from '../../src/store/memory.ts'
 import { createTestClock } from './clock.ts'
 import { conformance } from './conformance.ts'
+import { modelTest } from './model.ts'
 import type { Harness } from './harness.ts'
 
 const DAY = 86_400_000
 
 const memory: Harness = {
   name: 'memory',
+  isExact: true,
   leaseMs: 10_000,
   delayMs: 1000,
   windowMs: DAY,
@@ -31,6 +33,7 @@ const memory: Harness = {
 }
 
 conformance(t, memory)
+modelTest(t, memory, 300)
 
 t.test('warns that it forgets', async t => {
   const store = createMemoryStore()

@@ -10,17 +10,20 @@ export interface HarnessStoreOptions {
   readonly decisions: number
 }
 
+/** `drop` frees what lies under a prefix. */
 export function redisHarness(
   name: string,
   create: (options: HarnessStoreOptions) => Store,
+  drop: (prefix: string) => Promise<void>,
+  { leaseMs, delayMs } = { leaseMs: 1000, delayMs: 200 },
 ): Harness {
-  const leaseMs = 1000
   const decisions = 50
   return {
     name,
+    isExact: false,
     leaseMs,
     decisions,
-    delayMs: 200,
+    delayMs,
     windowMs: 600,
     forgottenAfterMs: 700,
     create: async () => {
@@ -35,9 +38,11 @@ export function redisHarness(
         },
         // Its connection lives on, its heartbeat does not.
         crash: async () => undefined,
-        advance: ms => sleep(ms),
+        // A timer may fire a moment early by the clock of another process.
+        advance: ms => sleep(ms + 2),
         end: async () => {
           await Promise.all(stores.map(store => store.close()))
+          await drop(prefix)
         },
       }
     },

@@ -18,45 +18,40 @@ export interface Certificates {
   readonly selfSigned: ServerCertificate
 }
 
-const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+const KEY = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
 
+/** `folder`: a path without spaces. */
 export function createCertificates(folder: string): Certificates {
   const file = (name: string) => join(folder, name)
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' })
   const read = (name: string) => readFileSync(file(name), 'utf8')
+  const openssl = (line: string) => execFileSync('openssl', line.split(' '), { stdio: 'pipe' })
+  const names = (host: string) =>
+    `subjectAltName=DNS:${host}${host === 'localhost' ? ',IP:127.0.0.1' : ''}`
 
+  const ca = `${file('ca.key')} -out ${file('ca.pem')}`
+  openssl(`req -x509 ${KEY} -days 2 -subj /CN=test-authority -keyout ${ca}`)
+  const self = `${file('self.key')} -out ${file('self.pem')}`
   openssl(
-    ...['req', '-x509', ...EC, '-days', '2', '-subj', '/CN=Test Authority'],
-    ...['-keyout', file('ca.key'), '-out', file('ca.pem')],
+    `req -x509 ${KEY} -days 2 -subj /CN=localhost -addext ${names('localhost')} -keyout ${self}`,
   )
 
-  function issue(name: string, host: string, validity: readonly string[]): ServerCertificate {
-    openssl(
-      ...['req', ...EC, '-subj', `/CN=${host}`],
-      ...['-keyout', file(`${name}.key`), '-out', file(`${name}.csr`)],
+  function issue(name: string, host: string, days: number): ServerCertificate {
+    const [key, request, extra, cert] = ['key', 'csr', 'ext', 'pem'].map(end =>
+      file(`${name}.${end}`),
     )
-    const isAddress = host === 'localhost'
-    const names = `DNS:${host}${isAddress ? ',IP:127.0.0.1' : ''}`
-    writeFileSync(file(`${name}.ext`), `subjectAltName=${names}\n`)
-    openssl(
-      ...['x509', '-req', '-in', file(`${name}.csr`), '-CA', file('ca.pem')],
-      ...['-CAkey', file('ca.key'), '-CAcreateserial', '-extfile', file(`${name}.ext`)],
-      ...[...validity, '-out', file(`${name}.pem`)],
-    )
+    openssl(`req ${KEY} -subj /CN=${host} -keyout ${key} -out ${request}`)
+    writeFileSync(`${extra}`, names(host))
+    const signer = `-CA ${file('ca.pem')} -CAkey ${file('ca.key')} -CAcreateserial`
+    openssl(`x509 -req -in ${request} ${signer} -extfile ${extra} -days ${days} -out ${cert}`)
     return { key: read(`${name}.key`), cert: read(`${name}.pem`) }
   }
 
-  openssl(
-    ...['req', '-x509', ...EC, '-days', '2', '-subj', '/CN=localhost'],
-    ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
-    ...['-keyout', file('self.key'), '-out', file('self.pem')],
-  )
   return {
     ca: read('ca.pem'),
-    good: issue('good', 'localhost', ['-days', '2']),
-    wrongHost: issue('wrong', 'elsewhere.example', ['-days', '2']),
+    good: issue('good', 'localhost', 2),
+    wrongHost: issue('wrong', 'elsewhere.example', 2),
     // A negative number of days ends yesterday.
-    expired: issue('expired', 'localhost', ['-days', '-1']),
+    expired: issue('expired', 'localhost', -1),
     selfSigned: { key: read('self.key'), cert: read('self.pem') },
   }
 }

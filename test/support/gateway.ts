@@ -102,16 +102,3 @@ export async function startGateway(
     },
   }
 }
-
-/** Polls until the condition holds; fails with its name after `seconds`. */
-export async function until(
-  name: string,
-  condition: () => boolean | Promise<boolean>,
-  seconds = 60,
-): Promise<void> {
-  const deadline = performance.now() + seconds * 1000
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited ${seconds} s in vain: ${name}`)
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}

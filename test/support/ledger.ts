@@ -1,5 +1,6 @@
 /** The ledger as a gateway exports it. */
 import type { Gateway } from './gateway.ts'
+import { until } from './until.ts'
 
 /** Series of one metric: label text → value. */
 export async function series(gateway: Gateway, metric: string): Promise<Map<string, number>> {
@@ -21,8 +22,13 @@ export async function ledgerGap(gateway: Gateway): Promise<number> {
   return [...gaps.values()].reduce((sum, gap) => sum + Math.abs(gap), 0)
 }
 
+/** Deliveries not ended, by a reading of the store that began after this was called. */
 export async function pendingDeliveries(gateway: Gateway): Promise<number> {
-  const pending = await series(gateway, 'postern_deliveries_pending')
-  if (pending.size === 0) throw new Error('pending deliveries are not exported')
-  return total(pending)
+  const asked = Date.now() / 1000
+  await until('the store is read again', async () => {
+    const [read] = (await series(gateway, 'postern_ledger_collected_timestamp_seconds')).values()
+    // A reading that ended within a second of the question may have begun before it.
+    return (read ?? 0) > asked + 1
+  })
+  return total(await series(gateway, 'postern_deliveries_pending'))
 }

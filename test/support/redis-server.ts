@@ -72,8 +72,12 @@ export async function startRedis(t: Test, options: RedisServerOptions = {}): Pro
     await until(async () => (await answers(port)) || `redis-server answers on ${port}`)
   }
 
-  await start()
-  const admin = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 })
+  const admin = new Redis(url, {
+    lazyConnect: true,
+    maxRetriesPerRequest: null,
+    enableReadyCheck: false,
+    retryStrategy: () => 50,
+  })
   admin.on('error', () => undefined)
   const server: RedisServer = {
     url,
@@ -93,6 +97,7 @@ export async function startRedis(t: Test, options: RedisServerOptions = {}): Pro
     },
   }
   t.teardown(() => server.stop())
+  await start()
   return server
 }
 
@@ -108,7 +113,8 @@ export async function redisForTest(t: Test): Promise<{ url: string; admin: Redis
 /** Frees what a test wrote, on a server that may be shared. */
 export async function dropPrefix(admin: Redis, prefix: string): Promise<void> {
   for await (const keys of admin.scanStream({ match: `${prefix}:*`, count: 1000 })) {
-    if (keys.length > 0) await admin.unlink(keys)
+    // One by one, for on a Cluster they live in different slots.
+    await Promise.all((keys as string[]).map(key => admin.unlink(key)))
   }
 }
 

@@ -69,11 +69,16 @@ export async function createScriptedReceiver(
     let input = Buffer.alloc(0)
     let isWaiting = false
     sockets.add(socket)
-    options.connected?.(socket)
     const answered = (): void => {
       if (isWaiting) open -= 1
       isWaiting = false
     }
+    const write = socket.write.bind(socket)
+    socket.write = ((...args: Parameters<typeof write>) => {
+      answered()
+      return write(...args)
+    }) as typeof write
+    options.connected?.(socket)
     socket.on('close', () => {
       answered()
       sockets.delete(socket)
@@ -95,11 +100,6 @@ export async function createScriptedReceiver(
       isWaiting = true
       open += 1
       peak = Math.max(peak, open)
-      const { write } = socket
-      socket.write = ((...args: Parameters<typeof write>) => {
-        answered()
-        return write.apply(socket, args)
-      }) as typeof write
       answer(socket, request)
     })
   }

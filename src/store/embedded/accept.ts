@@ -1,5 +1,5 @@
 /** One accept entry inside a transaction: look up, decide, write. */
-import { advance, decide, predecessor, type ConversionState } from '../decide.ts'
+import { advance, decide, isNamed, predecessor, type ConversionState } from '../decide.ts'
 import type { Accepted, AcceptEntry } from '../store.ts'
 import type { Tables } from './tables.ts'
 import type { Tally } from './tally.ts'
@@ -57,9 +57,8 @@ export function isOutstanding(tables: Tables, record: string, destination: strin
  */
 function isOwnWrite(tables: Tables, state: ConversionState, entry: AcceptEntry): boolean {
   const { record, placements } = entry
-  if (state.last === record || state.first === record) return true
-  for (const destination in state.lanes) if (state.lanes[destination] === record) return true
   return (
+    isNamed(state, record) ||
     tables.journal.destinations(record) !== undefined ||
     placements.some(({ destination }) => tables.queue.has(destination, record))
   )

@@ -5,7 +5,7 @@ import type { Tables } from './tables.ts'
 
 /** How long a delivery waits before its predecessor is looked at again. */
 const BEHIND_MS = 50
-/** Blocked deliveries passed over in one call at most, beyond `max`: a transaction stays short. */
+/** Blocked deliveries passed over in one call, about: a transaction stays short. */
 const MOST_BLOCKED = 200
 
 export function claimDue(
@@ -15,20 +15,26 @@ export function claimDue(
   now: number,
 ): readonly ClaimedDelivery[] {
   const { destination, max, leaseMs } = request
-  if (max <= 0) return []
   const claimed: ClaimedDelivery[] = []
-  for (const { due, record } of tables.queue.upcoming(destination, max + MOST_BLOCKED)) {
-    if (due > now || claimed.length === max) break
-    const row = tables.queue.get(destination, record)
-    if (!row) continue
-    const { after, attempts, body } = row
-    if (after !== '' && isOutstanding(tables, after, destination)) {
-      tables.queue.put(destination, record, { ...row, due: now + BEHIND_MS, claimer: '' }, row)
-      continue
+  let passed = 0
+  // What has been looked at is due later than now, so the next look shows what comes after it.
+  while (claimed.length < max && passed < MOST_BLOCKED) {
+    const upcoming = tables.queue.upcoming(destination, max - claimed.length)
+    if ((upcoming[0]?.due ?? Infinity) > now) break
+    for (const { due, record } of upcoming) {
+      if (due > now) break
+      const row = tables.queue.get(destination, record)
+      if (!row || (row.after !== '' && isOutstanding(tables, row.after, destination))) {
+        passed++
+        const later = row && { ...row, due: now + BEHIND_MS, claimer: '' }
+        if (later) tables.queue.put(destination, record, later, row)
+        continue
+      }
+      const { attempts, body } = row
+      const held = { due: now + leaseMs, attempts, claimer: owner, after: '', body }
+      tables.queue.put(destination, record, held, row)
+      claimed.push({ record, destination, body, attempts })
     }
-    const held = { due: now + leaseMs, attempts, claimer: owner, after: '', body }
-    tables.queue.put(destination, record, held, row)
-    claimed.push({ record, destination, body, attempts })
   }
   return claimed
 }

@@ -3,12 +3,11 @@
  * that come and go do not mix with several processes on one folder.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
+import { mkdir } from 'node:fs/promises'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { randomText } from '../../base/id.ts'
 import { StoreError } from '../store.ts'
+import { checkContents, checkFile } from './file.ts'
 
 /** Keys are text with `/` between parts: neither record ids nor destination names contain it. */
 export type TextDatabase = Database<string, string>
@@ -54,13 +53,21 @@ export async function openDatabases(path: string): Promise<{
       cause,
     })
   }
-  const isNew = (await sizeOfData(path)) === undefined
+  const isNew = (await checkFile(path)) === 'none'
   let root: RootDatabase<string, string> | undefined
   try {
-    // Without overlappingSync a commit resolves only after its flush: durability by contract, at
-    // no measured cost (lmdb README, "Overlapping Sync Options").
-    root = open<string, string>({ path, encoding: 'string', maxDbs: 16, overlappingSync: false })
-    if (!isNew) await refuseForeign(root, path)
+    root = open<string, string>({
+      path,
+      encoding: 'string',
+      maxDbs: 16,
+      // A commit resolves only after its flush: durability by contract, at no measured cost
+      // (lmdb README, "Overlapping Sync Options").
+      overlappingSync: false,
+      // Calls are batched before they come here. With it, a failed commit also rejects a promise
+      // that lmdb itself drops, and the unhandled rejection would end the process at once.
+      eventTurnBatching: false,
+    })
+    if (!isNew) await checkContents(root, path)
     const databases = openAll(root)
     return { databases, hashKey: await readHashKey(databases, path) }
   } catch (cause) {
@@ -71,47 +78,6 @@ export async function openDatabases(path: string): Promise<{
       `cannot open the store in ${path}: ${reasonOf(cause)}. ` +
         'Nothing was changed; check the permissions, restore a backup, or name an empty folder',
       { cause },
-    )
-  }
-}
-
-/** Bytes of the data file; undefined where there is none. */
-async function sizeOfData(path: string): Promise<number | undefined> {
-  // Another process may be making it right now, so emptiness must last to be believed.
-  for (let tries = 0; tries < 40; tries++) {
-    const size = await stat(join(path, 'data.mdb')).then(
-      file => file.size,
-      () => undefined,
-    )
-    if (size !== 0) return size
-    await wait(25)
-  }
-  throw new StoreError(
-    'layout',
-    `${join(path, 'data.mdb')} is empty: it was cut off. Restore a backup, or delete the folder to start anew`,
-  )
-}
-
-async function refuseForeign(root: RootDatabase<string, string>, path: string): Promise<void> {
-  const file = join(path, 'data.mdb')
-  const { size } = await stat(file)
-  const { lastPageNumber = 0, pageSize = 4096 } = root.getStats() as {
-    lastPageNumber?: number
-    pageSize?: number
-  }
-  // Pages freed at the end may never have been written; more than a few missing is damage, and
-  // touching them would kill the process without a word.
-  if (size + 256 * pageSize < lastPageNumber * pageSize) {
-    throw new StoreError(
-      'layout',
-      `${file} has ${size} bytes and should have ${lastPageNumber * pageSize}: it was cut off. Restore a backup`,
-    )
-  }
-  const names = [...root.getKeys()]
-  if (names.length > 0 && !names.includes('meta')) {
-    throw new StoreError(
-      'layout',
-      `${file} is an LMDB file of another program: set store.path to a folder of its own`,
     )
   }
 }

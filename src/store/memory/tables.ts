@@ -145,11 +145,15 @@ function createDead(): DeadTable {
 
 function createDecisions(): DecisionTable {
   let kept: Decision[] = []
+  let most = 0
   return {
     append: (decisions, cap) => {
-      kept = [...kept, ...decisions].slice(-cap)
+      most = cap
+      kept.push(...decisions)
+      // Not with every line: cutting costs the whole length.
+      if (kept.length > cap * 2) kept = kept.slice(-cap)
     },
-    slice: () => ({ decisions: [...kept].reverse(), cursor: undefined }),
+    slice: () => ({ decisions: kept.slice(-most).reverse(), cursor: undefined }),
   }
 }
 

@@ -35,6 +35,8 @@ export async function acceptEntries(
   entries: readonly AcceptEntry[],
 ): Promise<readonly Accepted[] | undefined> {
   const groups = groupByPartition(entries)
+  // A call without entries still tells whether there is a lease.
+  if (groups.length === 0) groups.push(newGroup(0))
   const replies = await calls.runAll(
     script,
     groups.map(({ partition, shapes, entries }) => ({
@@ -54,13 +56,17 @@ export async function acceptEntries(
   return accepted
 }
 
-function groupByPartition(entries: readonly AcceptEntry[]): readonly Group[] {
+function newGroup(partition: number): Group {
+  return { partition, shapes: new Map(), entries: [], positions: [] }
+}
+
+function groupByPartition(entries: readonly AcceptEntry[]): Group[] {
   const groups = new Map<number, Group>()
   for (const [position, entry] of entries.entries()) {
     const partition = partitionOf(entry.record)
     let group = groups.get(partition)
     if (!group) {
-      group = { partition, shapes: new Map(), entries: [], positions: [] }
+      group = newGroup(partition)
       groups.set(partition, group)
     }
     const text = shapeOf(entry)

@@ -6,7 +6,7 @@ import { StoreError } from '../store.ts'
 import { runConfirmed, type Wait } from './confirm.ts'
 import type { Client } from './connect.ts'
 import { withDeadline } from './failure.ts'
-import { isNoScript, type Script } from './script.ts'
+import { isNoScript, keysOf, type Script } from './script.ts'
 
 export interface CallsOptions {
   readonly client: Client
@@ -33,6 +33,8 @@ export interface Calls {
   /** The same script with the same arguments in every partition. */
   runEverywhere(script: Script, args: readonly string[]): Promise<readonly unknown[]>
   command(name: string, ...args: string[]): Promise<unknown>
+  /** Whatever `start` asks of the client, within the deadline. */
+  within<T>(start: (client: Client) => Promise<T>): Promise<T>
   /** Drops the connection; every further call fails. */
   close(): void
 }
@@ -71,10 +73,10 @@ export function createCalls(options: CallsOptions): Calls {
 
   async function evaluate(script: Script, base: string, args: readonly string[]): Promise<unknown> {
     try {
-      return await client.evalsha(script.sha, 1, base, ...args)
+      return await client.evalsha(script.sha, ...keysOf(base), ...args)
     } catch (error) {
       if (!isNoScript(error)) throw error
-      return client.eval(script.source, 1, base, ...args)
+      return client.eval(script.source, ...keysOf(base), ...args)
     }
   }
 
@@ -98,6 +100,7 @@ export function createCalls(options: CallsOptions): Calls {
     },
     runEverywhere: (script, args) =>
       guard(() => Promise.all(bases.map(base => evaluate(script, base, args)))),
+    within: start => guard(() => start(client)),
     command: (name, ...args) => guard(() => client.call(name, ...args)),
     close() {
       isClosed = true

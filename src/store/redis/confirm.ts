@@ -6,7 +6,7 @@
 import { Cluster } from 'ioredis'
 import { StoreError } from '../store.ts'
 import type { Client } from './connect.ts'
-import { isNoScript, type Script } from './script.ts'
+import { isNoScript, keysOf, type Script } from './script.ts'
 
 export interface Wait {
   readonly replicas: number
@@ -44,8 +44,8 @@ async function confirm(
   for (let attempt = 1; ; attempt++) {
     const pipeline = client.pipeline()
     for (const { base, args } of calls) {
-      if (isLoaded) pipeline.evalsha(script.sha, 1, base, ...args)
-      else pipeline.eval(script.source, 1, base, ...args)
+      if (isLoaded) pipeline.evalsha(script.sha, ...keysOf(base), ...args)
+      else pipeline.eval(script.source, ...keysOf(base), ...args)
     }
     pipeline.wait(wait.replicas, wait.timeoutMs)
     const results = (await pipeline.exec()) ?? []

@@ -18,17 +18,17 @@ export async function listDead(
   if (!start) return { letters: [], next: undefined }
   const replies = await calls.runEverywhere(list, [
     query.destination ?? '',
-    String(query.limit),
+    // One more than asked for shows whether there is another page.
+    String(query.limit + 1),
     ...start,
   ])
   const letters = replies.flatMap(parseLetters).sort(newestFirst)
   const page = letters.slice(0, query.limit)
   const last = page.at(-1)
-  // Each partition gave up to `limit`, so a longer list means that there is more.
-  const isEnd = letters.length <= query.limit && page.length < query.limit
+  const hasMore = letters.length > page.length
   return {
     letters: page,
-    next: isEnd || !last ? undefined : `${last.diedAt}~${last.record}~${last.destination}`,
+    next: !last || !hasMore ? undefined : `${last.diedAt}~${last.record}~${last.destination}`,
   }
 }
 

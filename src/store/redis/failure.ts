@@ -28,7 +28,10 @@ const REPLIES: Readonly<Record<string, Failure>> = {
   TRYAGAIN: { reason: 'connection', text: 'the Redis Cluster is being changed' },
   NOAUTH: { reason: 'connection', text: 'Redis wants a password: set store.redis.password' },
   WRONGPASS: { reason: 'connection', text: 'Redis refuses this user name and password' },
-  NOPERM: { reason: 'connection', text: 'the Redis user lacks a permission; see docs for the ACL' },
+  NOPERM: {
+    reason: 'connection',
+    text: 'the Redis user may not do this: it needs scripts and every command on keys under store.redis.prefix',
+  },
   UNBLOCKED: { reason: 'readonly', text: 'the Redis master has become a replica' },
   WRONGTYPE: { reason: 'layout', text: 'a key of another application is under our prefix' },
 }

@@ -74,10 +74,10 @@ export function createLease(leaseMs: number, partitions: number): Lease {
 }
 
 /** Moves about `limit` records of dead owners to the queues; how many it moved. */
-export async function takeOverFrom(calls: Calls, limit: number): Promise<number> {
+export async function takeOver(calls: Calls, owner: string, limit: number): Promise<number> {
   let moved = 0
   for (let partition = 0; partition < calls.partitions && moved < limit; partition++) {
-    moved += parseCount(await calls.run(takeover, partition, [String(limit - moved)]))
+    moved += parseCount(await calls.run(takeover, partition, [String(limit - moved), owner]))
   }
   return moved
 }

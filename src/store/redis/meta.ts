@@ -2,20 +2,20 @@
  * What all gateways on one Redis must agree on, in one hash: layout version, number of partitions
  * and the key of the dedupe hash. Whoever comes first writes it; nobody changes it.
  */
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { randomText } from '../../base/id.ts'
 import { StoreError } from '../store.ts'
 import type { Calls } from './calls.ts'
 import { parseOptionalTexts } from './reply.ts'
 
 const LAYOUT = '1'
-const HASH_KEY_BYTES = 32
 
 /** The hash key. Throws StoreError `layout` when the data was made otherwise. */
 export async function agreeOnLayout(calls: Calls, prefix: string): Promise<Buffer> {
   const meta = `${prefix}:{meta}`
   await calls.command('hsetnx', meta, 'layout', LAYOUT)
   await calls.command('hsetnx', meta, 'partitions', String(calls.partitions))
-  await calls.command('hsetnx', meta, 'hash_key', randomBytes(HASH_KEY_BYTES).toString('hex'))
+  await calls.command('hsetnx', meta, 'hash_key', hashKeyText())
   const [layout, partitions, hashKey] = parseOptionalTexts(
     await calls.command('hmget', meta, 'layout', 'partitions', 'hash_key'),
   )
@@ -34,4 +34,9 @@ export async function agreeOnLayout(calls: Calls, prefix: string): Promise<Buffe
     )
   }
   return Buffer.from(hashKey ?? '', 'hex')
+}
+
+/** 256 bits from 320 random ones. */
+function hashKeyText(): string {
+  return createHash('sha256').update(randomText(64)).digest('hex')
 }

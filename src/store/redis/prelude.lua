@@ -2,7 +2,11 @@
 -- decides about leases or due times.
 --
 -- KEYS[1]  base of every key of one partition, "<prefix>:{<partition>}:". The braces put all of
---          them into one Redis Cluster slot. Below it:
+--          them into one Redis Cluster slot.
+-- KEYS[2]  a key of the same slot. Neither of the two ever exists. Without them a Cluster that moves
+--          the slot would run a script on the new node before all keys have arrived there; two
+--          declared keys that it cannot find make it answer TRYAGAIN until the move is over.
+-- Below the base:
 --   s:<key>   dedupe state, a string that expires with its window (format in accept.lua)
 --   j:<owner> journal of one process: record -> "destination,destination\nbody"
 --   q:<dest>  queue: record -> "attempts\nafter\nbody"; `after` is the record to wait for, or empty
@@ -72,5 +76,5 @@ end
 -- A full Redis (noeviction) refuses a script at its first write, and only there. Scripts that end
 -- work, or keep it alive, make a delete their first write: the backlog drains and frees memory.
 local function allow_when_full()
-  redis.call('DEL', base .. 'none')
+  redis.call('DEL', KEYS[2])
 end

@@ -4,6 +4,7 @@
  */
 import { Cluster } from 'ioredis'
 import type { SafetyCheck } from '../store.ts'
+import type { Calls } from './calls.ts'
 import type { Client } from './connect.ts'
 
 const MINIMUM = [6, 2] as const
@@ -17,11 +18,13 @@ interface Facts {
 }
 
 export async function checkSafety(
-  client: Client,
+  calls: Calls,
   waitReplicas: number | undefined,
 ): Promise<readonly SafetyCheck[]> {
-  const nodes = client instanceof Cluster ? client.nodes('master') : [client]
-  const all = await Promise.all(nodes.map(readFacts))
+  const all = await calls.within(client => {
+    const nodes = client instanceof Cluster ? client.nodes('master') : [client]
+    return Promise.all(nodes.map(readFacts))
+  })
   return [
     check(
       'redis_version',
@@ -78,9 +81,9 @@ export async function checkSafety(
             all.map(facts => facts.replicas),
             found => Number(found) >= waitReplicas,
             {
-              good: found => `${found} replicas are connected`,
+              good: found => `replicas connected: ${found}`,
               bad: found =>
-                `${found} replicas are connected, store.redis.wait_replicas asks for ${waitReplicas}: ` +
+                `replicas connected: ${found}, but store.redis.wait_replicas asks for ${waitReplicas}: ` +
                 'postbacks are answered 503 until they are',
             },
           ),
@@ -106,8 +109,13 @@ function check(
 }
 
 async function readFacts(node: Exclude<Client, Cluster>): Promise<Facts> {
-  // One failed question is one thing not known, nothing worse.
-  const ask = (question: Promise<unknown>): Promise<unknown> => question.catch(() => undefined)
+  const ask = (question: Promise<unknown>): Promise<unknown> =>
+    question.catch((error: unknown) => {
+      // A refusal is one thing not known; a lost connection says nothing at all.
+      if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined
+      if (error instanceof Error && error.message.startsWith('ERR unknown')) return undefined
+      throw error
+    })
   const [info, policy, fsync] = await Promise.all([
     ask(node.info()),
     ask(node.config('GET', 'maxmemory-policy')),

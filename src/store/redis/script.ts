@@ -19,6 +19,11 @@ export function defineScript(name: string): Script {
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
+/** What stands between script and arguments: the number of keys and the keys (prelude.lua). */
+export function keysOf(base: string): readonly [number, string, string] {
+  return [2, base, `${base}none`]
+}
+
 /** True where Redis does not have the script: new, restarted or flushed. */
 export function isNoScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT')

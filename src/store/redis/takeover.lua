@@ -1,7 +1,7 @@
 -- Moves journal records of owners whose lease has ended into the queues, due now. Each record
 -- moves whole. An owner with an empty journal is forgotten.
 --
--- ARGV  at most about how many records
+-- ARGV  at most about how many records, owner that asks: its own journal is not taken over
 -- Returns how many it moved.
 allow_when_full()
 local owners = base .. 'owners'
@@ -19,7 +19,7 @@ local function move(journal, record, entry)
   moved = moved + 1
 end
 
-for _, owner in ipairs(redis.call('ZRANGEBYSCORE', owners, '-inf', now)) do
+local function take_over(owner)
   local journal = base .. 'j:' .. owner
   local cursor = '0'
   repeat
@@ -27,11 +27,17 @@ for _, owner in ipairs(redis.call('ZRANGEBYSCORE', owners, '-inf', now)) do
     cursor = page[1]
     for i = 1, #page[2], 2 do
       if moved >= limit then
-        return moved
+        return
       end
       move(journal, page[2][i], page[2][i + 1])
     end
   until cursor == '0'
   redis.call('ZREM', owners, owner)
+end
+
+for _, owner in ipairs(redis.call('ZRANGEBYSCORE', owners, '-inf', now)) do
+  if owner ~= ARGV[2] and moved < limit then
+    take_over(owner)
+  end
 end
 return moved

@@ -1,0 +1,107 @@
+/** The command line: names, options and help of every command. */
+import { Command, Option } from 'commander'
+import { check } from './check.ts'
+import type { CommandContext, ExitCode } from './context.ts'
+import { discardLetters, listLetters, replayLetters, showLetter } from './dead.ts'
+import { explain } from './explain.ts'
+import { generate } from './generate.ts'
+import { log } from './log.ts'
+import { send } from './send.ts'
+import { start } from './start.ts'
+
+const DEFAULT_CONFIG = 'postern.yaml'
+
+export function createProgram(context: CommandContext, finish: (code: ExitCode) => void): Command {
+  const program = new Command('postern')
+  program
+    .description('Postback relay gateway: a conversion is reported once, every system gets it')
+    .version(context.version)
+    .showSuggestionAfterError()
+
+  /** A command that reads the configuration. */
+  const command = (parent: Command, usage: string, description: string): Command =>
+    parent
+      .command(usage)
+      .description(description)
+      .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG)
+  const json = new Option('--json', 'print JSON')
+  const collect = (value: string, before: string[] = []) => [...before, value]
+
+  command(program, 'start', 'run the gateway until it is told to stop').action(
+    async ({ config }: { config: string }) =>
+      finish(await start({ config, isAlone: true }, context)),
+  )
+
+  command(program, 'check', 'check configuration and rules; exits 1 on any fault')
+    .addOption(json)
+    .action(async (options: { config: string; json?: boolean }) =>
+      finish(await check(options, context)),
+    )
+
+  command(
+    program,
+    'explain <url>',
+    'what would become of this postback, step by step; nothing is stored or sent',
+  )
+    .option('--method <method>', 'GET or POST; POST where a body is given')
+    .option('--body <text>', 'body of a POST')
+    .option('--header <name:value>', 'request header; may be repeated', collect)
+    .option('--from <address>', 'client address', '203.0.113.10')
+    .option('--skip-verify', 'go on where verification refuses')
+    .addOption(json)
+    .action(async (url: string, options: Parameters<typeof explain>[1]) =>
+      finish(await explain(url, options, context)),
+    )
+
+  command(
+    program,
+    'send <network>',
+    "fire an example of the network's rule, correctly signed, at a running gateway",
+  )
+    .option('--example <number>', 'which example, from 1', '1')
+    .option('--to <url>', 'the gateway; default: where the configuration listens')
+    .option('--dry-run', 'print the request only')
+    .addOption(json)
+    .action(async (network: string, options: Parameters<typeof send>[1]) =>
+      finish(await send(network, options, context)),
+    )
+
+  command(program, 'log', 'the newest postbacks and what became of them')
+    .option('--find <text>', 'part of a click id, transaction id, record or network')
+    .option('--limit <number>', 'at most so many', '20')
+    .addOption(json)
+    .action(async (options: Parameters<typeof log>[0]) => finish(await log(options, context)))
+
+  const dead = program.command('dead').description('deliveries that ended without success')
+  command(dead, 'list', 'newest first')
+    .option('--destination <name>', 'of this destination only')
+    .option('--limit <number>', 'at most so many', '50')
+    .addOption(json)
+    .action(async (options: Parameters<typeof listLetters>[0]) =>
+      finish(await listLetters(options, context)),
+    )
+  command(dead, 'show <delivery>', 'one dead letter with the request it would send')
+    .addOption(json)
+    .action(async (delivery: string, options: Parameters<typeof showLetter>[1]) =>
+      finish(await showLetter(delivery, options, context)),
+    )
+  for (const [name, run, description] of [
+    ['replay', replayLetters, 'deliver them again, from the first attempt'],
+    ['discard', discardLetters, 'give them up for good'],
+  ] as const) {
+    command(dead, `${name} [deliveries...]`, description)
+      .option('--destination <name>', 'all dead letters of this destination')
+      .option('--all', 'all dead letters')
+      .addOption(json)
+      .action(async (deliveries: string[], options: Parameters<typeof run>[1]) =>
+        finish(await run(deliveries, options, context)),
+      )
+  }
+
+  program
+    .command('generate', { hidden: true })
+    .description('write the generated files of this repository')
+    .action(async () => finish(await generate(context)))
+
+  return program
+}

@@ -1,0 +1,95 @@
+/**
+ * Destinations in code: for what a template should not do, such as signing, hashing and reading
+ * partial failures. A definition is pure; the one transport sends what it builds.
+ */
+import { ok, type Result } from '../base/result.ts'
+import type { Conversion } from '../model/conversion.ts'
+import type {
+  DeliveryContext,
+  DeliveryRequest,
+  DeliveryResponse,
+  DeliveryVerdict,
+  RequestFault,
+} from '../model/delivery.ts'
+import type { Status } from '../model/status.ts'
+import type { DestinationExample } from '../rules/schema.ts'
+import type { PolicyHints } from './policy.ts'
+import type { SettingDeclarations } from './settings.ts'
+
+export interface RequestContext extends DeliveryContext {
+  /** Of the accepted postback: a new one for every status of a conversion. */
+  readonly recordId: string
+}
+
+/** A setting that does not make sense; the message never repeats its value. */
+export interface SettingFault {
+  readonly setting: string
+  readonly message: string
+}
+
+export type SettingValues<S> = { readonly [name in keyof S]: string }
+
+export interface DestinationDefinition<S extends SettingDeclarations, P> {
+  /** Its name in `rule:`; `[a-z0-9][a-z0-9_-]*`. */
+  readonly type: string
+  readonly title: string
+  /** The page the facts come from. */
+  readonly docs: string
+  /** Pinned version of the vendor's API, where it has one. */
+  readonly apiVersion?: string
+  readonly notes?: string
+  readonly settings: S
+  /** Statuses it takes; default all. */
+  readonly statuses?: readonly Status[]
+  readonly policy?: PolicyHints
+  /** Load-time work on the settings: parse keys, build URLs. */
+  prepare(values: SettingValues<S>): Result<P, readonly SettingFault[]>
+  /** Where it sends, for the egress check at load. */
+  origins(prepared: P): readonly string[]
+  /** False for what it must never see, beyond `statuses`. */
+  wants?(conversion: Pick<Conversion, 'status' | 'event'>, prepared: P): boolean
+  /** `conversion` has this destination's click id and share of the payout. */
+  request(
+    conversion: Conversion,
+    prepared: P,
+    context: RequestContext,
+  ): Result<DeliveryRequest, RequestFault>
+  verdict(response: DeliveryResponse, now: number): DeliveryVerdict
+  readonly examples: readonly DestinationExample[]
+}
+
+/** A definition with its settings filled in. */
+export interface OpenDestination {
+  readonly origins: readonly string[]
+  wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
+  request(conversion: Conversion, context: RequestContext): Result<DeliveryRequest, RequestFault>
+}
+
+/** A definition without its type parameters, as the registry lists it. */
+export interface DestinationType extends Pick<
+  DestinationDefinition<SettingDeclarations, never>,
+  'type' | 'title' | 'docs' | 'apiVersion' | 'notes' | 'settings' | 'statuses' | 'policy'
+> {
+  readonly examples: readonly DestinationExample[]
+  open(values: ReadonlyMap<string, string>): Result<OpenDestination, readonly SettingFault[]>
+  verdict(response: DeliveryResponse, now: number): DeliveryVerdict
+}
+
+export function defineDestination<const S extends SettingDeclarations, P>(
+  definition: DestinationDefinition<S, P>,
+): DestinationType {
+  const { prepare, origins, wants, request, ...described } = definition
+  return {
+    ...described,
+    open: values => {
+      const prepared = prepare(Object.fromEntries(values) as SettingValues<S>)
+      if (!prepared.ok) return prepared
+      const { value } = prepared
+      return ok({
+        origins: origins(value),
+        wants: wants ? conversion => wants(conversion, value) : () => true,
+        request: (conversion, context) => request(conversion, value, context),
+      })
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Is this file ours, and whole? lmdb ends the process with a signal where it is not, so it is
+ * looked at first. Nothing is repaired or made anew: throws StoreError `layout`.
+ */
+import { open, stat, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { RootDatabase } from 'lmdb'
+import { StoreError } from '../store.ts'
+
+// Of MDB_meta in liblmdb/mdb.c, behind a page header of 24 bytes.
+const MAGIC_AT = 24
+const MAGIC = 0xbeefc0de
+const VERSION_AT = 28
+const VERSION = 2
+const PAGE_SIZE_AT = 48
+const HEADER_BYTES = 52
+
+/** Pages freed at the end of the file may never have been written. */
+const PAGES_MISSING_AT_MOST = 256
+
+export async function checkFile(path: string): Promise<'none' | 'lmdb'> {
+  const file = join(path, 'data.mdb')
+  const size = await settledSize(file)
+  if (size === undefined) return 'none'
+  if (size === 0) {
+    throw refusal(file, 'is empty', 'Restore a backup, or delete the folder to start anew')
+  }
+  const handle = await open(file, 'r')
+  try {
+    const pageSize = await readHeader(handle, 0)
+    if (pageSize === undefined || (await readHeader(handle, pageSize)) === undefined) {
+      throw refusal(file, 'is no LMDB file that can be read', 'Set store.path to another folder')
+    }
+    return 'lmdb'
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Undefined where there is no file. Another process may be making it at this moment. */
+async function settledSize(file: string): Promise<number | undefined> {
+  let size: number | undefined
+  for (let tries = 0; tries < 40; tries++) {
+    size = await stat(file).then(
+      found => found.size,
+      () => undefined,
+    )
+    if (size !== 0) return size
+    await wait(25)
+  }
+  return size
+}
+
+/** The page size by the header at `position`; undefined where there is no valid header. */
+async function readHeader(handle: FileHandle, position: number): Promise<number | undefined> {
+  const header = Buffer.alloc(HEADER_BYTES)
+  const { bytesRead } = await handle.read(header, 0, HEADER_BYTES, position)
+  if (bytesRead < HEADER_BYTES || header.readUInt32LE(MAGIC_AT) !== MAGIC) return undefined
+  // The upper half holds flags.
+  if (header.readUInt16LE(VERSION_AT) !== VERSION) return undefined
+  return header.readUInt32LE(PAGE_SIZE_AT)
+}
+
+/** Once it is open, and before any page is touched that a cut may have taken. */
+export async function checkContents(
+  root: RootDatabase<string, string>,
+  path: string,
+): Promise<void> {
+  const file = join(path, 'data.mdb')
+  const { size } = await stat(file)
+  const stats: { lastPageNumber?: number; pageSize?: number } = root.getStats()
+  const { lastPageNumber = 0, pageSize = 4096 } = stats
+  const least = (lastPageNumber - PAGES_MISSING_AT_MOST) * pageSize
+  if (size < least) {
+    throw refusal(
+      file,
+      `was cut off: ${size} bytes, at least ${least} expected`,
+      'Restore a backup',
+    )
+  }
+  const names = [...root.getKeys()]
+  if (names.length > 0 && !names.includes('meta')) {
+    throw refusal(file, 'is an LMDB file of another program', 'Set store.path to another folder')
+  }
+}
+
+function refusal(file: string, what: string, remedy: string): StoreError {
+  return new StoreError('layout', `${file} ${what}. ${remedy}`)
+}
