@@ -172,7 +172,6 @@ export function createApp(options: AppOptions): App {
   }
 
   async function start(): Promise<Result<Addresses, string>> {
-    metrics.buildInfo.set(1, version, process.version)
     events.configured(configured(rules))
     if (options.isAlone) {
       admin = createAdmin({

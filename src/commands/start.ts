@@ -22,15 +22,16 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   let rules = first
 
   const { log } = rules.loaded.value
+  const metrics = createMetrics()
+  metrics.buildInfo.set(1, version, process.version)
   const logger = createLogger({
     ...log,
     isTerminal: terminal.isTerminal,
     secrets: () => rules.loaded.secrets,
     clock,
     write: line => terminal.write(line),
+    counted: level => metrics.logMessages.inc(level),
   })
-  const metrics = createMetrics()
-  metrics.buildInfo.set({ version, node_version: process.version }, 1)
   const events = createEvents(logger, metrics, () => clock.now() / 1000)
   tellLoaded(rules)
 

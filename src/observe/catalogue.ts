@@ -111,7 +111,7 @@ export const CATALOGUE = {
   },
   deliveries: {
     type: 'counter', name: 'postern_deliveries_total', labels: ['destination', 'outcome'],
-    bound: '3 D', help: 'Deliveries that ended: delivered, dead or discarded.',
+    bound: '2 D', help: 'Deliveries that this gateway ended: delivered or dead.',
   },
   died: {
     type: 'counter', name: 'postern_deliveries_dead_total', labels: ['destination', 'reason'],
@@ -155,9 +155,10 @@ export const CATALOGUE = {
     type: 'gauge', name: 'postern_dead_letters', labels: ['destination'], bound: 'D',
     isShared: true, help: 'Dead letters kept now.',
   },
-  deadReplayed: {
-    type: 'counter', name: 'postern_dead_letters_replayed_total', labels: ['destination'],
-    bound: 'D', help: 'Dead letters put back into the queue.',
+  accounts: {
+    type: 'gauge', name: 'postern_ledger_deliveries', labels: ['destination', 'account'],
+    bound: '4 D', isShared: true,
+    help: 'The counters of the store since it was made: enqueued, delivered, dead or discarded.',
   },
   ledger: {
     type: 'gauge', name: 'postern_ledger_unaccounted_deliveries', labels: ['destination'],

@@ -169,6 +169,9 @@ function show(metrics: Metrics, ledger: Ledger, now: number): void {
   metrics.pending.set(pending.journal, destination, 'journal')
   metrics.pending.set(pending.queued, destination, 'queue')
   metrics.deadLetters.set(ledger.deadKept, destination)
+  for (const account of ['enqueued', 'delivered', 'dead', 'discarded'] as const) {
+    metrics.accounts.set(ledger[account], destination, account)
+  }
   metrics.ledger.set(unaccounted(ledger), destination)
   metrics.overdue.set(overdueMs === undefined ? 0 : (now - overdueMs) / 1000, destination)
 }
@@ -176,6 +179,7 @@ function show(metrics: Metrics, ledger: Ledger, now: number): void {
 function withdraw(metrics: Metrics): void {
   metrics.pending.clear()
   metrics.deadLetters.clear()
+  metrics.accounts.clear()
   metrics.ledger.clear()
   metrics.overdue.clear()
 }

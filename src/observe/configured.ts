@@ -24,7 +24,7 @@ const OUTCOMES = [...new Set(REASON_CODES.map(code => REASONS[code].outcome))]
 export const AUTHENTICATION_REASONS = REASON_CODES.filter(
   code => REASONS[code].http === 401 || code === 'ip_denied' || code === 'ip_unparseable',
 )
-const ENDS = ['delivered', 'dead', 'discarded']
+const ENDS = ['delivered', 'dead']
 
 /** Forgets what is no longer configured, then declares what is. Existing values stay. */
 export function follow(metrics: Metrics, configured: Configured, nowSeconds: number): void {
@@ -64,7 +64,6 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
     for (const result of ATTEMPT_RESULTS) metrics.attempts.declare(destination, result)
     metrics.attemptDuration.declare(destination)
     metrics.deliveryLatency.declare(destination)
-    metrics.deadReplayed.declare(destination)
     for (const state of CIRCUIT_STATES) {
       metrics.circuit.init(state === 'closed' ? 1 : 0, destination, state)
     }

@@ -63,18 +63,6 @@ export function createDeliveryEvents(logger: Logger, metrics: Metrics) {
       logger.debug(fact, 'delivery.handed_over')
     },
 
-    /** Dead letters were put back into the queue by a person. */
-    deadReplayed(fact: { destination: string; count: number }): void {
-      metrics.deadReplayed.add(fact.count, fact.destination)
-      logger.info(fact, 'dead.replayed')
-    },
-
-    /** Dead letters were given up by a person. */
-    deadDiscarded(fact: { destination: string; count: number }): void {
-      metrics.deliveries.add(fact.count, fact.destination, 'discarded')
-      logger.info(fact, 'dead.discarded')
-    },
-
     circuit(fact: { destination: string; state: CircuitState }): void {
       const { destination, state } = fact
       metrics.circuitTransitions.inc(destination, state)

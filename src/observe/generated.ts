@@ -1,12 +1,15 @@
-/** Files of the repository that are written from code: `postern generate` writes, a test compares. */
+/** Files of the repository that follow from the catalogue: path from the root → text. */
+import { dashboardJson } from './dashboards/dashboard.ts'
+import { destination } from './dashboards/destination.ts'
+import { network } from './dashboards/network.ts'
+import { overview } from './dashboards/overview.ts'
+import { runtime } from './dashboards/runtime.ts'
 import { metricsPage } from './metrics-page.ts'
 
-export interface GeneratedFile {
-  /** From the root of the repository. */
-  readonly path: string
-  readonly text: string
-}
-
-export function generatedFiles(): readonly GeneratedFile[] {
-  return [{ path: 'docs/metrics.md', text: metricsPage() }]
+export function observabilityFiles(): ReadonlyMap<string, string> {
+  const files = new Map([['docs/metrics.md', metricsPage()]])
+  for (const dashboard of [overview, network, destination, runtime]) {
+    files.set(`grafana/dashboards/${dashboard.name}.json`, dashboardJson(dashboard))
+  }
+  return files
 }

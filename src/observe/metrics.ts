@@ -45,7 +45,8 @@ export function createMetrics(limit = MAX_SERIES): Metrics {
 
   const built = new Map<string, ReturnType<typeof build>>()
   const overflowed = (metric: string) => instruments.overflow.inc(metric)
-  const build = (spec: MetricSpec) => create(spec, { limit, overflowed })
+  const build = (spec: MetricSpec) =>
+    create(spec, { limit: spec === CATALOGUE.overflow ? Infinity : limit, overflowed })
   for (const [key, spec] of Object.entries(CATALOGUE)) built.set(key, build(spec))
   // The keys and types of the catalogue, which Object.entries forgets.
   const instruments = Object.fromEntries(built) as unknown as Instruments

@@ -214,15 +214,11 @@ t.test('attempts, ends, circuits and refusals', async t => {
   const end = { destination: 'a', network: 'net', attempts: 3, latencyMs: 900 }
   events.ended({ ...end, outcome: 'delivered', reason: undefined })
   events.ended({ ...end, outcome: 'dead', reason: 'expired', detail: 'HTTP 500' })
-  events.deadDiscarded({ destination: 'a', count: 2 })
-  events.deadReplayed({ destination: 'a', count: 4 })
   t.same(await values('postern_deliveries_total'), {
     '{destination="a",outcome="delivered"}': 1,
     '{destination="a",outcome="dead"}': 1,
-    '{destination="a",outcome="discarded"}': 2,
   })
   t.same(await values('postern_deliveries_dead_total'), { '{destination="a",reason="expired"}': 1 })
-  t.same(await values('postern_dead_letters_replayed_total'), { '{destination="a"}': 4 })
   t.same(await values('postern_delivery_latency_seconds_sum'), { '{destination="a"}': 0.9 })
   t.equal(lines.find(line => line['msg'] === 'delivery.died')?.['level'], 'warn')
 
@@ -329,6 +325,9 @@ t.test('the collector shows shared state, and withdraws it when it cannot know',
     '{destination="b",state="journal"}': 0,
     '{destination="b",state="queue"}': 0,
   })
+  const accounts = await values('postern_ledger_deliveries')
+  t.equal(accounts['{destination="a",account="discarded"}'], 1)
+  t.equal(accounts['{destination="b",account="enqueued"}'], 0)
   t.same(await values('postern_delivery_oldest_overdue_timestamp_seconds'), {
     '{destination="a"}': NOW / 1000 - 2,
     '{destination="b"}': 0,
@@ -472,7 +471,7 @@ t.test('promtool finds no fault in what is exposed', async t => {
 
 t.test('the catalogue keeps its own rules', async t => {
   const allowed = new Set(
-    'network destination upstream outcome reason status result state store operation check method code currency level route metric cause how version node_version'.split(' '),
+    'network destination upstream outcome reason status result state store operation check method code currency level route metric cause how account version node_version'.split(' '),
   ) // prettier-ignore
   const names = new Set<string>()
   for (const { name, labels, type, help } of Object.values(CATALOGUE)) {
