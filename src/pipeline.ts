@@ -11,7 +11,7 @@ import type { Postback } from './model/postback.ts'
 import type { PostbackFact } from './observe/events.ts'
 import { REASONS, type Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
-import { hopOf, isEmpty, toEntry, toRecord } from './record.ts'
+import { firstDueMs, hopOf, isEmpty, toEntry, toRecord } from './record.ts'
 import type { NetworkRuntime, RuleSet } from './ruleset.ts'
 import { dedupeHash } from './store/dedupe.ts'
 import type { Placement, Store } from './store/store.ts'
@@ -23,6 +23,8 @@ export interface PipelinePorts {
   readonly dispatcher: {
     place(routed: RoutedDelivery): Placement
     offer(record: DeliveryRecord, body: string, destinations: readonly string[]): void
+    /** Something waits in the store's queue, due after this. */
+    queued(delayMs: number): void
   }
   readonly clock: Clock
   /** What became of a postback: metrics, log line, decision log. */
@@ -76,6 +78,8 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const { verdict, memory } = accepted.value
     if (verdict !== 'new' && verdict !== 'update') return answer(told, verdict)
     ports.dispatcher.offer(record, entry.body, memory)
+    const dueMs = firstDueMs(placements, memory)
+    if (dueMs !== undefined) ports.dispatcher.queued(dueMs)
     const destinations = routed.map(({ destination }) => destination)
     return answer({ ...told, destinations }, verdict)
   }

@@ -32,6 +32,16 @@ export function toEntry(
   return { ...network.dedupe, record: record.id, key, status, amount, body, placements }
 }
 
+/** When the first of the deliveries that went to the queue is due, in ms; undefined if none went. */
+export function firstDueMs(
+  placements: readonly Placement[],
+  inMemory: readonly string[],
+): number | undefined {
+  if (placements.length === inMemory.length) return undefined
+  const queued = placements.filter(({ destination }) => !inMemory.includes(destination))
+  return Math.min(...queued.map(({ delayMs }) => delayMs))
+}
+
 /** 1 for what a network sent, one more for each gateway before this one. */
 export function hopOf({ headers }: Pick<Postback, 'headers'>): number {
   const before = Number(headers['postern-hop'] ?? 0)

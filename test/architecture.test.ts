@@ -23,12 +23,12 @@ const LEVELS: Readonly<Record<string, number>> = {
   destinations: 4,
   deliver: 4,
   proxy: 4,
+  admin: 4,
   config: 4,
   // What assembles: files directly in src/.
   '': 5,
-  admin: 6,
-  commands: 7,
-  'main.ts': 8,
+  commands: 6,
+  'main.ts': 7,
 }
 const PURE = ['verify', 'normalize', 'route', 'destinations']
 

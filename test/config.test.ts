@@ -348,6 +348,23 @@ t.test('a destination may be a built-in type', async t => {
   t.match(await bad(t, literal, { builtins }), [/a secret is written out here/])
 })
 
+t.test('a setting with an empty default may be left out, also by a reference', async t => {
+  const settings = { key: { title: 'Key', secret: true, pattern: '[a-z]+', default: '' } }
+  const builtins = new Map([['meta', { verified: 'vendor' as const, settings }]])
+  const text = (given: string) => `networks: { open: {} }
+destinations:
+  meta: ${given}
+routes: [{ to: [meta] }]
+`
+  const key = async (given: string) =>
+    (await good(t, text(given), { builtins })).value.destinations['meta']?.settings['key']
+  t.equal(await key('{}'), '')
+  t.equal(await key('{ settings: { key: "${NOT_SET:-}" } }'), '')
+  t.equal(await key('{ settings: { key: "${NOT_SET:-abc}" } }'), 'abc')
+  const wrong = await bad(t, text('{ settings: { key: "${NOT_SET:-123}" } }'), { builtins })
+  t.strictSame(wrong, ['3:28 setting `key` is not of the right form'])
+})
+
 t.test('own rules are laid over the catalogue, relative to the file', async t => {
   const rule = readFileSync(join(catalogue, 'networks/open.yaml'), 'utf8')
   const folder = t.testdir({

@@ -35,6 +35,7 @@ export function checkSettings(
       continue
     }
     if (setting.secret && !isReference(written?.[name])) faults.push(literalSecret(document, path))
+    else if (value === '' && setting.default === '') continue
     else if (setting.secret && value === '') {
       faults.push(document.fault(path, `setting \`${name}\` is empty`, about))
     } else if (setting.pattern !== undefined && compilePattern(setting.pattern)?.(value) !== true) {

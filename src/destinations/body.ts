@@ -52,7 +52,7 @@ export function compileBody(
 
 function compileText(text: string, contentType: string, path: Path, scope: Scope): CompiledBody {
   const encode = encodingOf(contentType)
-  const value = compileValue(text, { encode, encodesLiterals: false }, path, scope)
+  const value = compileValue(text, { encode, encodesLiterals: false, isProse: true }, path, scope)
   return { contentType, render: source => value.render(source) ?? '' }
 }
 

@@ -30,7 +30,7 @@ const RESERVED = new Set([
   'content-encoding',
 ])
 
-const PLAIN = { encode: undefined, encodesLiterals: false }
+const PLAIN = { encode: undefined, encodesLiterals: false, isProse: true }
 
 /** Names in lower case; a header whose macro is empty is left out. */
 export function compileHeaders(

@@ -14,7 +14,7 @@ type Render = (source: RequestSource) => string | undefined
 
 /** RFC 8259 §6, without exponent. */
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
-const POSITION = { encode: encodeJson, encodesLiterals: true }
+const POSITION = { encode: encodeJson, encodesLiterals: true, isProse: true }
 
 /** The root object always stays, even where all its keys are dropped. */
 export function compileJson(

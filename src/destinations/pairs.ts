@@ -38,7 +38,12 @@ export function compilePairs(
       scope.faults.push(ruleFault(path, 'a name is fixed: it holds no macro and no placeholder'))
     }
     const key = isPlain ? encode(name) : name
-    const compiled = compileValue(value, { encode, encodesLiterals: isPlain }, path, scope)
+    const compiled = compileValue(
+      value,
+      { encode, encodesLiterals: isPlain, isProse: false },
+      path,
+      scope,
+    )
     if (!compiled.constant) {
       endRun()
       pairs.push({ first: `${key}=`, next: `&${key}=`, render: compiled.render })

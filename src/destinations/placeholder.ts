@@ -34,7 +34,12 @@ export function holdsUnreplaced(value: string): boolean {
   return WHOLE.test(value) || INSIDE.test(value)
 }
 
-/** True where it still waits for a person: for literals of rules, and for settings. */
+/** True where it still waits for a person: for settings, and for literals of a query, form or path. */
 export function holdsPlaceholder(text: string): boolean {
   return INSIDE.test(text) || WORD_INSIDE.test(text) || WHOLE.test(text)
+}
+
+/** The same for a part of prose (JSON string, header, text body), which may say "[Postern] sale". */
+export function proseHoldsPlaceholder(text: string): boolean {
+  return holdsPlaceholder(text.replaceAll(/[[\]]/g, ' '))
 }

@@ -30,7 +30,7 @@ interface Segment {
 }
 
 const SETTING_URL = /^\{_?settings\.([\w-]+)\}(.*)$/s
-const WRITTEN = { encode: encodeUrl, encodesLiterals: false }
+const WRITTEN = { encode: encodeUrl, encodesLiterals: false, isProse: false }
 
 export function compileUrl(
   request: UrlTemplate,

@@ -5,7 +5,7 @@
 import { compileTemplate, mapLiterals, type Encode, type Macros } from '../rules/template.ts'
 import type { ValueKind } from '../rules/filters.ts'
 import { ruleFault, type DestinationFault, type Path } from './fault.ts'
-import { holdsPlaceholder } from './placeholder.ts'
+import { holdsPlaceholder, proseHoldsPlaceholder } from './placeholder.ts'
 import type { RequestSource } from './source.ts'
 
 /** What every compile step of one destination shares. */
@@ -21,6 +21,8 @@ export interface Position {
   readonly encode: Encode | undefined
   /** True where the rule writes plain text; false where it writes the encoded form itself. */
   readonly encodesLiterals: boolean
+  /** True where the rule may write sentences, brackets included. */
+  readonly isProse: boolean
 }
 
 export interface Value {
@@ -43,14 +45,16 @@ export function compileValue(
   path: Path,
   scope: Scope,
 ): Value {
-  const { encode, encodesLiterals } = position
+  const { encode, encodesLiterals, isProse } = position
+  const isUnfinished = (literal: string) =>
+    isProse && literal !== template ? proseHoldsPlaceholder(literal) : holdsPlaceholder(literal)
   const refuse = (message: string, hint?: string): Value => {
     scope.faults.push(ruleFault(path, message, hint))
     return NOTHING
   }
   let hasPlaceholder = false
   const encoded = mapLiterals(template, literal => {
-    if (holdsPlaceholder(literal)) hasPlaceholder = true
+    if (isUnfinished(literal)) hasPlaceholder = true
     return encode && encodesLiterals ? encode(literal) : literal
   })
   if (hasPlaceholder) {

@@ -9,7 +9,6 @@ import { bodyKind } from './content-type.ts'
 export interface Head {
   readonly method?: string | undefined
   readonly url?: string | undefined
-  readonly httpVersionMajor: number
   readonly httpVersionMinor: number
   readonly headers: IncomingHttpHeaders
 }
@@ -21,10 +20,9 @@ const no = (reason: Rejection, detail: string): EdgeRefusal => ({ reason, detail
 /** `headers` must join duplicates with a comma (`joinDuplicateHeaders`), so that two Hosts show. */
 export function refuseHead(head: Head, urlBytes: number): EdgeRefusal | undefined {
   const { method, url = '', headers } = head
-  // HTTP/0.9 has no headers to judge; llhttp reads `GET /in/a` as such a request.
-  if (head.httpVersionMajor !== 1) return no('malformed_http', 'speak HTTP/1.1')
   const { host } = headers
-  // RFC 9112 §3.2: a missing or second Host must be answered 400.
+  // RFC 9112 §3.2: a missing or second Host must be answered 400. HTTP/1.0 may have none; HTTP/0.9,
+  // which llhttp reads in `GET /in/a`, has no headers at all and ends here too.
   if (host === undefined ? head.httpVersionMinor > 0 : host.includes(',')) {
     return no('malformed_http', 'exactly one Host header is needed')
   }
@@ -36,8 +34,6 @@ export function refuseHead(head: Head, urlBytes: number): EdgeRefusal | undefine
     return no('method_not_allowed', 'send GET or POST')
   }
   if (url.length > urlBytes) return no('url_too_long', `the URL is over ${urlBytes} bytes`)
-  // The absolute form is for proxies. A signature covers the target as sent, so there is one form.
-  if (!url.startsWith('/')) return no('unknown_network', 'send the path, not a whole URL')
   if (method === 'POST') {
     const kind = bodyKind(headers)
     if (!kind.ok) return kind.error

@@ -34,6 +34,7 @@ export function parseTarget(target: string): Result<TargetPath, Refusal> {
   if (path === '/postback') {
     return ok({ network: undefined, token: undefined, event: undefined, query })
   }
+  // Nor the absolute form, `GET http://…`: a signature covers the target as sent, so there is one.
   if (!path.startsWith('/in/')) return UNKNOWN
   const segments: string[] = []
   for (const raw of path.slice('/in/'.length).split('/')) {

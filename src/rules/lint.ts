@@ -33,7 +33,7 @@ function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
   const faults: RuleFault[] = []
   for (const [name, setting] of Object.entries(settings ?? {})) {
     const path = ['settings', name]
-    if (setting.secret && setting.default !== undefined) {
+    if (setting.secret && setting.default) {
       faults.push({
         path: [...path, 'default'],
         message: 'a secret setting has no default',

@@ -5,11 +5,13 @@ import { parseAddress } from '../../src/deliver/address.ts'
 import { retryDelayMs } from '../../src/deliver/backoff.ts'
 import { createBreaker, type CircuitState } from '../../src/deliver/breaker.ts'
 import { checkDestinationUrl, compileEgress } from '../../src/deliver/egress.ts'
+import { createCustody } from '../../src/deliver/custody.ts'
 import { createFifo } from '../../src/deliver/fifo.ts'
 import { nextStep } from '../../src/deliver/next-step.ts'
 import { createPace } from '../../src/deliver/pace.ts'
 import { createRate } from '../../src/deliver/rate.ts'
 import { parseRetryAfter, verdictOfStatus } from '../../src/model/answer.ts'
+import type { Settlement } from '../../src/store/store.ts'
 import { createTestClock } from '../store/clock.ts'
 import { PLAIN_POLICY } from '../support/plain-destination.ts'
 
@@ -231,6 +233,60 @@ t.test('first in, first out', async t => {
   const first = Array.from({ length: 4_000 }, () => fifo.shift())
   t.ok(first.every((item, i) => item === i))
   t.equal(fifo.size(), 1_000)
+})
+
+t.test('custody', async t => {
+  const clock = createTestClock()
+  const written: (() => void)[] = []
+  const settlements: Settlement[] = []
+  const queued: number[] = []
+  const settler = {
+    add: (settlement: Settlement, done: () => void) => {
+      settlements.push(settlement)
+      written.push(done)
+    },
+    pending: () => 0,
+    flush: async () => undefined,
+    stop: () => undefined,
+  }
+  const custody = createCustody(settler, clock, delayMs => queued.push(delayMs))
+  const kept = (id: string, destination: string, from: 'journal' | 'queue' = 'journal') => ({
+    record: { id },
+    destination,
+    from,
+  })
+  const delivered = (destination: string) => ({ destination, end: 'delivered' }) as const
+
+  t.ok(custody.takeRecord('r1', 'body', ['a', 'b', 'c']))
+  t.notOk(custody.takeRecord('r1', 'body', ['a']), 'not twice')
+  custody.end(kept('r1', 'a'), delivered('a'))
+  custody.end(kept('r1', 'a'), delivered('a'))
+  custody.settlePartly(1_000)
+  t.equal(settlements.length, 0, 'waits for the others')
+  clock.advance(1_000)
+  custody.settlePartly(1_000)
+  t.match(settlements, [
+    { record: 'r1', body: 'body', remaining: ['b', 'c'], endings: { length: 1 } },
+  ])
+  custody.drop(kept('r1', 'b'))
+  custody.end(kept('r1', 'c'), { destination: 'c', end: 'retry', delayMs: 7, attempts: 1 })
+  t.match(settlements[1], { remaining: ['b'], endings: [{ destination: 'c', end: 'retry' }] })
+  t.ok(custody.knows('r1'), 'until it is written')
+  for (const done of written.splice(0)) done()
+  t.notOk(custody.knows('r1'))
+  t.same(queued, [7])
+
+  t.ok(custody.takeRecord('r2', 'body', ['a']))
+  custody.drop(kept('r2', 'a'))
+  t.notOk(custody.knows('r2'), 'nothing to write for what was only dropped')
+  t.equal(settlements.length, 2)
+
+  t.ok(custody.takeClaim('r3', 'a'))
+  t.notOk(custody.takeClaim('r3', 'a'))
+  custody.end(kept('r3', 'a', 'queue'), delivered('a'))
+  t.notOk(custody.takeClaim('r3', 'a'), 'not while its end is being written')
+  written[0]?.()
+  t.ok(custody.takeClaim('r3', 'a'))
 })
 
 // --- egress ---------------------------------------------------------------------------------

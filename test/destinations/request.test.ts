@@ -200,6 +200,19 @@ t.test('security: what a rule cannot say', t => {
     t.same(faultsOf({ request: { query: { 'data[id]': '{click_id}', replaced: 'aXXXXb' } } }), [])
     t.end()
   })
+  t.test('prose may hold brackets, but not be a placeholder', t => {
+    const post = (text: string) => faultsOf({ request: { method: 'POST', json: { text } } })
+    t.same(post('[Postern] new sale: {payout}'), [])
+    t.match(post('[CLICK_ID]'), [/placeholder/])
+    t.match(post('id ##SUB_ID##'), [/placeholder/])
+    t.match(post('id YOUR_ID'), [/placeholder/])
+    const body = (text: string) =>
+      faultsOf({ request: { method: 'POST', body: text, content_type: 'text/plain' } })
+    t.same(body('[Postern] {payout}'), [])
+    t.match(body('id {{click_id}}'), [/of another system/])
+    t.match(faultsOf({ request: { headers: { 'x-key': 'YOUR_KEY' } } }), [/placeholder/])
+    t.end()
+  })
   t.test('bodies and headers that do not fit', t => {
     const post = (request: RulePart['request']) =>
       faultsOf({ request: { method: 'POST', ...request } })

@@ -46,7 +46,7 @@ t.test('pairs', async t => {
     )
   })
   t.test('agree with URLSearchParams on any text that is not broken', async () => {
-    const text = fc.string({ unit: fc.constantFrom(...'ab=&+;%4161~#?[]é') })
+    const text = fc.string({ unit: fc.constantFrom(...'ab=&+;%4161~#?[]é'.split('')) })
     fc.assert(
       fc.property(text, text => {
         // URLSearchParams takes a leading `?` off and mends what is broken.
@@ -100,9 +100,11 @@ t.test('JSON', async t => {
     )
   })
   t.test('never throws, and accepts nothing that JSON.parse refuses', async () => {
-    const text = fc.string({ unit: fc.constantFrom(...'{}[]",:\\ue019-+.truefalsn \n\u0001') })
+    const text = fc.string({
+      unit: fc.constantFrom(...'{}[]",:\\ue019-+.truefalsn \n\u0001'.split('')),
+    })
     const mutated = fc
-      .tuple(fc.json(), fc.nat(), fc.constantFrom(...'{}[]",:\\0-. x'))
+      .tuple(fc.json(), fc.nat(), fc.constantFrom(...'{}[]",:\\0-. x'.split('')))
       .map(([json, at, c]) => {
         const i = at % (json.length + 1)
         return json.slice(0, i) + c + json.slice(i + 1)

@@ -94,6 +94,11 @@ t.test('a good rule is typed and knows its places', async t => {
     ].join('\n'),
   )
   t.equal(loadDestinationRule(destination, 'tracker.yaml').ok, true)
+  const mayBeLeftOut = destination.replace(
+    'secret: true',
+    () => "secret: true, pattern: '^[a-z]+$', default: ''",
+  )
+  t.equal(loadDestinationRule(mayBeLeftOut, 'tracker.yaml').ok, true)
 })
 
 t.test('keys are only keys, and their words are text', async t => {

@@ -111,6 +111,17 @@ t.test('spreads keys over partitions and finds them again', async t => {
   await balanced(t, store)
 })
 
+t.test('finds nothing under a mistyped record id', async t => {
+  const { store } = await open(t)
+  for (const record of ['', 'nonsense', 'no-such-zz']) {
+    const id = { record, destination: 'x' }
+    t.equal(await store.deadLetter(id), undefined)
+    t.equal(await store.replay([id]), 0)
+    t.equal(await store.discard([id]), 0)
+    t.same(await store.read([record]), [])
+  }
+})
+
 t.test('sends and keeps little', async t => {
   const { store, prefix } = await open(t)
   const batch = (name: string) =>

@@ -2,6 +2,7 @@
  * Sends scripts and commands to Redis. Every call settles within its deadline, as a reply or as a
  * StoreError, whatever the client is doing.
  */
+import { partitionOf } from '../../base/id.ts'
 import { StoreError } from '../store.ts'
 import { runConfirmed, type Wait } from './confirm.ts'
 import type { Client } from './connect.ts'
@@ -25,6 +26,8 @@ export interface PartitionCall {
 
 export interface Calls {
   readonly partitions: number
+  /** False for a record id that no partition of this store can have: a typing error of a person. */
+  mayHold(record: string): boolean
   /** Full name of a key of one partition. */
   key(partition: number, name: string): string
   run(script: Script, partition: number, args: readonly string[]): Promise<unknown>
@@ -88,6 +91,7 @@ export function createCalls(options: CallsOptions): Calls {
 
   const calls: Calls = {
     partitions,
+    mayHold: record => bases[partitionOf(record)] !== undefined,
     key: (partition, name) => baseOf(partition) + name,
     async run(script, partition, args) {
       const base = baseOf(partition)

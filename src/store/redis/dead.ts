@@ -34,6 +34,7 @@ export async function listDead(
 
 export async function readDead(calls: Calls, id: DeadLetterId): Promise<DeadLetter | undefined> {
   const { record, destination } = id
+  if (!calls.mayHold(record)) return undefined
   const entry = await calls.command(
     'hget',
     calls.key(partitionOf(record), `d:${destination}`),
@@ -54,6 +55,7 @@ export async function exhumeDead(
 ): Promise<number> {
   const groups = new Map<number, string[]>()
   for (const { record, destination } of ids) {
+    if (!calls.mayHold(record)) continue
     const partition = partitionOf(record)
     let args = groups.get(partition)
     if (!args) groups.set(partition, (args = [action]))

@@ -19,6 +19,7 @@ export async function readJournal(
 ): Promise<readonly JournalEntry[]> {
   const byJournal = new Map<string, string[]>()
   for (const record of records) {
+    if (!calls.mayHold(record)) continue
     const journal = calls.key(partitionOf(record), `j:${ownerOf(record)}`)
     const known = byJournal.get(journal)
     if (known) known.push(record)
