@@ -15,14 +15,8 @@ export interface LaneView {
   readonly circuit: CircuitState
 }
 
-export interface StoreSize {
-  readonly usedBytes: number
-  /** Undefined where nothing limits it. */
-  readonly limitBytes: number | undefined
-}
-
 export interface CollectorOptions {
-  readonly store: Pick<Store, 'type' | 'ledgers' | 'safety'>
+  readonly store: Pick<Store, 'type' | 'ledgers' | 'safety' | 'size'>
   readonly metrics: Metrics
   readonly clock: Clock
   readonly intervalMs: number
@@ -30,7 +24,6 @@ export interface CollectorOptions {
   readonly snapshot: () => readonly LaneView[]
   /** Postbacks being answered, read at each scrape. */
   readonly inFlight?: () => number
-  readonly size?: () => Promise<StoreSize | undefined>
   /** After each look: whether the store answered. */
   readonly answered: (isUp: boolean) => void
   /** A look failed; the next one comes anyway. */
@@ -101,7 +94,7 @@ export function createCollector(options: CollectorOptions): Collector {
   }
 
   async function showSize(): Promise<void> {
-    const size = await options.size?.()
+    const size = await store.size()
     if (!size) return
     metrics.storeSize.set(size.usedBytes, store.type)
     if (size.limitBytes !== undefined) metrics.storeLimit.set(size.limitBytes, store.type)

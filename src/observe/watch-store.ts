@@ -53,6 +53,7 @@ export function watchStore(store: Store, metrics: Metrics, clock: Clock): Store 
     decisions: timed('decisions', store.decisions.bind(store)),
     ledgers: timed('ledgers', store.ledgers.bind(store)),
     safety: timed('safety', store.safety.bind(store)),
+    size: timed('size', store.size.bind(store)),
     expire: timed('expire', store.expire.bind(store)),
   }
 }

@@ -301,6 +301,7 @@ t.test('the collector shows shared state, and withdraws it when it cannot know',
         if (ledgers instanceof Error) throw ledgers
         return ledgers
       },
+      size: async () => ({ usedBytes: 10, limitBytes: undefined }),
       safety: async () => [{ check: 'disk_space', ok: false, fatal: false, detail: '' }],
     },
     metrics,
@@ -308,7 +309,6 @@ t.test('the collector shows shared state, and withdraws it when it cannot know',
     intervalMs: 5000,
     snapshot: () => lanes,
     inFlight: () => 12,
-    size: async () => ({ usedBytes: 10, limitBytes: undefined }),
     answered: isUp => void answers.push(isUp),
     failed: ({ error }) => void failures.push(error),
   })
@@ -386,6 +386,7 @@ t.test('the collector looks by itself, one look at a time, and stops', async t =
         return []
       },
       safety: async () => [],
+      size: async () => undefined,
     },
     metrics,
     clock: createTime(),
