@@ -86,11 +86,19 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {
     const { sent, network, conversion, record, destinations = [] } = story
-    const { method, client, receivedAt } = sent
+    const { method, client, receivedAt, body } = sent
     const reply = network.reply(reason, conversion)
     const { outcome } = REASONS[reason]
     const durationMs = clock.monotonic() - story.started
-    const facts = { network: network.id, method, client, receivedAt, conversion, record }
+    const facts = {
+      network: network.id,
+      method,
+      client,
+      receivedAt,
+      conversion,
+      record,
+      bodyBytes: body.length,
+    }
     ports.told({
       ...facts,
       destinations,

@@ -4,13 +4,13 @@
  * and has the one admin listener, whose metrics are all workers' together.
  */
 import cluster, { type Worker } from 'node:cluster'
-import { AggregatorRegistry, type MetricObject } from 'prom-client'
+import { mergeExpositions } from './observe/merge.ts'
 
 /** What a worker says to the primary, and the primary to a worker. */
 type FromWorker =
   | { readonly kind: 'ready'; readonly server: string }
   | { readonly kind: 'unready' }
-  | { readonly kind: 'metrics'; readonly request: number; readonly metrics: MetricObject[] }
+  | { readonly kind: 'metrics'; readonly request: number; readonly metrics: string }
 type ToWorker = { readonly kind: 'stop' } | { readonly kind: 'metrics'; readonly request: number }
 
 export interface WorkersOptions {
@@ -23,7 +23,7 @@ export interface Workers {
   start(): Promise<string>
   readonly areReady: () => boolean
   /** The exposition of all workers; one that does not answer in time is left out. */
-  metrics(own: MetricObject[]): Promise<string>
+  metrics(): Promise<string>
   /** Resolves when all workers have ended. */
   stop(): Promise<void>
 }
@@ -33,7 +33,7 @@ const METRICS_MS = 2000
 
 export function createWorkers({ count, died }: WorkersOptions): Workers {
   const ready = new Set<Worker>()
-  const waiting = new Map<number, (metrics: MetricObject[]) => void>()
+  const waiting = new Map<number, (metrics: string) => void>()
   let requests = 0
   let isStopping = false
 
@@ -62,11 +62,11 @@ export function createWorkers({ count, died }: WorkersOptions): Workers {
     }, RESTART_MS)
   }
 
-  function ask(worker: Worker): Promise<MetricObject[]> {
+  function ask(worker: Worker): Promise<string> {
     const request = requests++
     return new Promise(resolve => {
-      const limit = setTimeout(() => answered([]), METRICS_MS)
-      const answered = (metrics: MetricObject[]) => {
+      const limit = setTimeout(() => answered(''), METRICS_MS)
+      const answered = (metrics: string) => {
         clearTimeout(limit)
         waiting.delete(request)
         resolve(metrics)
@@ -92,10 +92,7 @@ export function createWorkers({ count, died }: WorkersOptions): Workers {
         for (let i = 0; i < count; i++) fork(serving, ended)
       }),
     areReady: () => ready.size === count,
-    metrics: async own => {
-      const all = await Promise.all([...ready].map(ask))
-      return AggregatorRegistry.aggregate([own, ...all]).metrics()
-    },
+    metrics: async () => mergeExpositions(await Promise.all([...ready].map(ask))),
     stop: async () => {
       isStopping = true
       const workers = Object.values(cluster.workers ?? {}).filter(worker => worker !== undefined)
@@ -125,7 +122,7 @@ export interface WorkerLink {
 
 const HEALTH_MS = 500
 
-export function linkToPrimary(metrics: () => Promise<MetricObject[]>): WorkerLink {
+export function linkToPrimary(metrics: () => Promise<string>): WorkerLink {
   const say = (message: FromWorker) => process.connected && process.send?.(message)
   let timer: NodeJS.Timeout | undefined
   const stopped = new Promise<string>(resolve => {

@@ -28,8 +28,9 @@ export async function startPrimary(rules: RuleSet, context: CommandContext): Pro
       why: () =>
         isDraining ? 'draining' : workers.areReady() ? undefined : 'not every worker is ready',
     },
-    metrics: async () => workers.metrics(await metrics.registry.getMetricsAsJSON()),
+    metrics: workers.metrics,
     contentType: metrics.registry.contentType,
+    administered: events.administered,
   })
   await admin.listen({ ...config.admin.listen })
   const demo = config.demo && (await startDemo(config.demo.listen, events.demoReceived))

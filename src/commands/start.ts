@@ -24,20 +24,21 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   let rules = first
 
   const { log } = rules.loaded.value
+  const metrics = createMetrics()
+  metrics.buildInfo.set(1, version, process.version)
   const logger = createLogger({
     ...log,
     isTerminal: terminal.isTerminal,
     secrets: () => rules.loaded.secrets,
     clock,
     write: line => terminal.write(line),
+    counted: level => metrics.logMessages.inc(level),
   })
-  const metrics = createMetrics()
-  metrics.buildInfo.set({ version, node_version: process.version }, 1)
   const events = createEvents(logger, metrics, () => clock.now() / 1000)
   tellLoaded(rules)
 
   // A worker listens to the primary process, which has the admin listener and the demo.
-  const link = isWorker() ? linkToPrimary(() => metrics.registry.getMetricsAsJSON()) : undefined
+  const link = isWorker() ? linkToPrimary(() => metrics.registry.metrics()) : undefined
   if (link) context.ignoreSignals()
   const app = createApp({
     rules,
