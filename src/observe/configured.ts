@@ -15,6 +15,8 @@ export interface Configured {
     readonly id: string
     /** 0 where its silence is no alarm. */
     readonly maxSilenceSeconds: number
+    /** What its payouts are in where it does not say; others are declared when they come. */
+    readonly currency: string
   }[]
   readonly destinations: readonly string[]
 }
@@ -46,10 +48,13 @@ function retain(metrics: Metrics, { networks, destinations }: Configured): void 
 }
 
 function declare(metrics: Metrics, configured: Configured, nowSeconds: number): void {
-  for (const { id, maxSilenceSeconds } of configured.networks) {
+  for (const { id, maxSilenceSeconds, currency } of configured.networks) {
     for (const outcome of OUTCOMES) metrics.postbacks.declare(id, outcome)
     for (const reason of AUTHENTICATION_REASONS) metrics.rejected.declare(id, reason)
-    for (const status of STATUSES) metrics.conversions.declare(id, status)
+    for (const status of STATUSES) {
+      metrics.conversions.declare(id, status)
+      metrics.payout.declare(id, currency, status)
+    }
     for (const method of ['GET', 'POST']) {
       for (const code of ['200', '503']) metrics.inboundRequests.declare(id, method, code)
     }
@@ -66,6 +71,7 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
     metrics.deliveryLatency.declare(destination)
     for (const state of CIRCUIT_STATES) {
       metrics.circuit.init(state === 'closed' ? 1 : 0, destination, state)
+      metrics.circuitTransitions.declare(destination, state)
     }
   }
   for (const result of ['new', 'update', 'duplicate', 'stale', 'conflict']) {

@@ -52,8 +52,8 @@ function createScene(limit?: number) {
 
 const CONFIGURED = {
   networks: [
-    { id: 'net', maxSilenceSeconds: 3600 },
-    { id: 'other', maxSilenceSeconds: 0 },
+    { id: 'net', maxSilenceSeconds: 3600, currency: 'EUR' },
+    { id: 'other', maxSilenceSeconds: 0, currency: 'USD' },
   ],
   destinations: ['a', 'b'],
 }
@@ -162,11 +162,16 @@ t.test('what is configured exists with 0, what was removed goes', async t => {
     2 * ATTEMPT_RESULTS.length,
   )
   t.equal((await values('postern_network_max_silence_seconds'))['{network="net"}'], 3600)
+  const payouts = await values('postern_conversion_payout_count')
+  t.equal(payouts['{network="net",currency="EUR",status="approved"}'], 0)
 
   events.postback(postback())
   events.circuit({ destination: 'a', state: 'open' })
   const before = metrics.postbacks.size()
-  events.configured({ networks: [{ id: 'net', maxSilenceSeconds: 60 }], destinations: ['a'] })
+  events.configured({
+    networks: [{ id: 'net', maxSilenceSeconds: 60, currency: 'EUR' }],
+    destinations: ['a'],
+  })
   t.equal(metrics.postbacks.size(), before / 2)
   const text = await metrics.registry.metrics()
   t.notMatch(text, /network="other"/)
