@@ -232,7 +232,8 @@ t.test('every number is right and nothing is empty', async t => {
         }
       }
       if (folderForPages === undefined) return
-      const page = await previewPage(dashboard, prometheus.url, WINDOW)
+      const chosen = { network: 'main', destination: 'fails' }
+      const page = await previewPage(dashboard, prometheus.url, WINDOW, chosen)
       writeFileSync(join(folderForPages, name.replace('.json', '.html')), page)
     })
   }

@@ -29,9 +29,14 @@ interface Line {
   readonly points: readonly (readonly [time: number, value: number])[]
 }
 
-/** What Grafana asks with everything chosen. */
-export function shownQuery(expr: string, window: string): string {
-  return expr
+/** What Grafana asks with these values chosen; of other variables everything. */
+export function shownQuery(
+  expr: string,
+  window: string,
+  chosen: Readonly<Record<string, string>> = {},
+): string {
+  return Object.entries(chosen)
+    .reduce((query, [name, value]) => query.replaceAll(`$${name}`, value), expr)
     .replaceAll('$__rate_interval', window)
     .replaceAll(/\$(job|instance|network|destination)\b/g, '.+')
 }
@@ -42,7 +47,9 @@ export async function previewPage(
   dashboard: PreviewDashboard,
   prometheus: string,
   window: string,
+  chosen: Readonly<Record<string, string>>,
 ): Promise<string> {
+  const ask = (expr: string) => shownQuery(expr, window, chosen)
   const end = Date.now() / 1000
   const panels = await Promise.all(
     dashboard.panels.map(async panel => {
@@ -51,7 +58,9 @@ export async function previewPage(
       if (panel.type === 'row') return `<h2 style="${place}">${text(panel.title)}</h2>`
       const lines = (
         await Promise.all(
-          (panel.targets ?? []).map(target => fetchLines(prometheus, target, window, end)),
+          (panel.targets ?? []).map(target =>
+            fetchLines(prometheus, target, ask(target.expr), end),
+          ),
         )
       ).flat()
       return `<section style="${place}"><h3>${text(panel.title)}</h3>${draw(panel, lines, end)}</section>`
@@ -63,12 +72,12 @@ export async function previewPage(
 
 async function fetchLines(
   prometheus: string,
-  { expr, legendFormat }: PreviewTarget,
-  window: string,
+  { legendFormat }: PreviewTarget,
+  expr: string,
   end: number,
 ): Promise<Line[]> {
   const query = new URLSearchParams({
-    query: shownQuery(expr, window),
+    query: expr,
     start: String(end - RANGE_SECONDS),
     end: String(end),
     step: '2',
@@ -101,10 +110,27 @@ function draw(panel: PreviewPanel, lines: readonly Line[], end: number): string 
       return `<table>${rows.map(line => `<tr><td>${text(line.name)}<td>${text(show(last(line)))}`).join('')}</table>`
     }
     case 'heatmap':
-      return `<table>${lines.map(line => `<tr><td>${text(line.name)}<td>${'▮'.repeat(Math.min(20, Math.round(last(line))))}`).join('')}</table>`
+      return `<table>${differences(lines)
+        .map(
+          line =>
+            `<tr><td>${text(line.name)}<td>${'▮'.repeat(Math.min(20, Math.round(last(line))))}`,
+        )
+        .join('')}</table>`
     default:
       return graph(lines, end, show)
   }
+}
+
+/** Buckets as they are counted: each without those below it. */
+function differences(lines: readonly Line[]): Line[] {
+  const bound = ({ name }: Line) => (name === '+Inf' ? Infinity : Number(name))
+  const ordered = [...lines].sort((a, b) => bound(a) - bound(b))
+  return ordered.map(({ name, points }, i) => ({
+    name,
+    points: points.map(([time, value], j) => {
+      return [time, value - (ordered[i - 1]?.points[j]?.[1] ?? 0)] as const
+    }),
+  }))
 }
 
 const COLOURS = ['#7eb26d', '#eab839', '#6ed0e0', '#ef843c', '#e24d42', '#1f78c1', '#ba43a9', '#705da0'] // prettier-ignore
