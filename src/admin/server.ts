@@ -6,7 +6,7 @@ import { fastify, type FastifyInstance } from 'fastify'
 import type { Health } from '../observe/health.ts'
 
 export interface AdminOptions {
-  readonly health: Health
+  readonly health: Pick<Health, 'why'>
   /** The text exposition format; see `contentType`. */
   readonly metrics: () => Promise<string>
   readonly contentType: string

@@ -67,6 +67,10 @@ export function createGatewayEvents(logger: Logger, metrics: Metrics, nowSeconds
       logger.info(fact, 'demo.received')
     },
 
+    workerDied(fact: { pid: number | undefined; code: number; signal: string }): void {
+      logger.error(fact, 'worker.died')
+    },
+
     started(fact: Readonly<Record<string, unknown>>): void {
       logger.info(fact, 'gateway.started')
     },
