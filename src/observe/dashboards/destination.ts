@@ -40,7 +40,7 @@ export const destination: Dashboard = {
         ]),
         graph('Handed over to the queue', 'Deliveries that memory gave back to the store, by cause.', 'ops', [{ expr: `sum by (destination, cause) (rate(postern_deliveries_handed_over_total{${D}}${RATE}))`, legend: '{{cause}}' }]),
         graph('Died by reason', 'Deliveries that became dead letters in an hour.', 'short', [{ expr: `sum by (destination, reason) (increase(postern_deliveries_dead_total{${D}}[1h]))`, legend: '{{reason}}' }]),
-        timeline('Circuit', 'Which state the circuit breaker was in.', 'none', [{ expr: CIRCUIT, legend: '{{destination}}' }], { mappings: STATES }),
+        timeline('Circuit over time', 'Which state the circuit breaker was in.', 'none', [{ expr: CIRCUIT, legend: '{{destination}}' }], { mappings: STATES }),
         graph('Circuit changes', 'By the state it changed to, in an hour.', 'short', [{ expr: `sum by (destination, state) (increase(postern_destination_circuit_transitions_total{${D}}[1h]))`, legend: '{{state}}' }]),
         graph('Egress refused', 'Attempts that the egress guard refused, by kind of address.', 'ops', [{ expr: `sum by (destination, reason) (rate(postern_egress_blocked_total{${D}}${RATE}))`, legend: '{{reason}}' }]),
         graph('Ledger', 'What the store counted since it was made. Enqueued is the sum of the others and of what is pending.', 'short', [{ expr: `max by (destination, account) (postern_ledger_deliveries{${D}})`, legend: '{{account}}' }]),
