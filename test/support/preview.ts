@@ -82,7 +82,9 @@ async function fetchLines(
     end: String(end),
     step: '2',
   })
-  const answer = (await (await fetch(`${prometheus}/api/v1/query_range?${query}`)).json()) as {
+  const answer = (await (
+    await fetch(`${prometheus}/api/v1/query_range?${query.toString()}`)
+  ).json()) as {
     data: { result: { metric: Record<string, string>; values: [number, string][] }[] }
   }
   return answer.data.result.map(({ metric, values }) => ({
