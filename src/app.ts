@@ -229,9 +229,13 @@ export function createApp(options: AppOptions): App {
 /** What metrics have series for. */
 function configured({ loaded, networks, destinations }: RuleSet): Configured {
   return {
-    networks: [...networks.values()].map(({ id, isEnabled }) => {
-      const hours = loaded.value.networks[id]?.max_silence_hours ?? 0
-      return { id, maxSilenceSeconds: isEnabled ? hours * 3600 : 0 }
+    networks: [...networks.values()].map(({ id, isEnabled, rule }) => {
+      const { max_silence_hours: hours = 0, currency } = loaded.value.networks[id] ?? {}
+      return {
+        id,
+        maxSilenceSeconds: isEnabled ? hours * 3600 : 0,
+        currency: currency ?? rule.value.money?.currency ?? 'USD',
+      }
     }),
     destinations: [...destinations.keys()],
   }
