@@ -27,6 +27,8 @@ export interface PipelinePorts {
     queued(delayMs: number): void
   }
   readonly clock: Clock
+  /** No public keys are being fetched any more. */
+  readonly keysSettled: () => Promise<void>
   /** What became of a postback: metrics, log line, decision log. */
   readonly told: (fact: PostbackFact) => void
   /** No such network. */
@@ -54,7 +56,11 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const read = network.read(sent)
     if (!read.ok) return answer(story, read.error.reason, read.error.detail)
 
-    const verified = network.verifier.check(read.value, clock.now())
+    let verified = network.verifier.check(read.value, clock.now())
+    if (!verified.ok && verified.error.reason === 'keys_unavailable') {
+      await ports.keysSettled()
+      verified = network.verifier.check(read.value, clock.now())
+    }
     if (!verified.ok) return answer(story, verified.error.reason, verified.error.detail)
 
     const normalized = network.normalize(verified.value)
@@ -90,16 +96,9 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const reply = network.reply(reason, conversion)
     const { outcome } = REASONS[reason]
     const durationMs = clock.monotonic() - story.started
-    const facts = { network: network.id, method, client, receivedAt, conversion, record }
-    ports.told({
-      ...facts,
-      destinations,
-      outcome,
-      reason,
-      detail,
-      httpStatus: reply.status,
-      durationMs,
-    })
+    const sender = { network: network.id, method, client, receivedAt }
+    const facts = { ...sender, conversion, record, destinations, durationMs }
+    ports.told({ ...facts, outcome, reason, detail, httpStatus: reply.status })
     return reply
   }
 }
