@@ -255,6 +255,12 @@ export const networkRule = record(
         `^(${INPUT_FIELDS.join('|')})$`,
       ),
     ),
+    discard: optional(
+      Type.Array(text('Parameter'), {
+        maxItems: 100,
+        description: 'Parameters that are not kept as `{q.NAME}`, such as a buyer’s address',
+      }),
+    ),
     required: optional(
       Type.Array(choice(INPUT_FIELDS, 'Field'), { description: 'Missing: param_missing' }),
     ),
