@@ -128,13 +128,18 @@ export function createEvents(logger: Logger, metrics: Metrics, nowSeconds: () =>
       logger.debug(fact, 'delivery.handed_over')
     },
 
-    circuit(fact: { destination: string; state: CircuitState }): void {
+    circuit(fact: { destination: string; state: CircuitState; reason?: string }): void {
       const { destination, state } = fact
       metrics.circuitTransitions.inc(destination, state)
       for (const one of CIRCUIT_STATES) {
         metrics.circuit.set({ destination, state: one }, one === state ? 1 : 0)
       }
       logger[state === 'open' ? 'warn' : 'info'](fact, `circuit.${state}`)
+    },
+
+    authFailed(fact: { destination: string; detail: string | undefined }): void {
+      metrics.authFailures.inc(fact.destination)
+      logger.warn(fact, 'destination.auth_failed')
     },
 
     egressBlocked(fact: { destination: string; reason: string }): void {

@@ -141,6 +141,11 @@ export function createMetrics() {
       'Circuit breaker transitions.',
       ['destination', 'state'],
     ),
+    authFailures: counter(
+      'destination_auth_failures_total',
+      'Attempts at which a destination refused the account; it is parked until a person mends that.',
+      ['destination'],
+    ),
     egressBlocked: counter('egress_blocked_total', 'Attempts refused by the egress guard.', [
       'destination',
     ]),
