@@ -17,7 +17,7 @@ import {
   type Destination,
 } from '../model/delivery.ts'
 import { STATUSES, type Status } from '../model/status.ts'
-import type { DestinationExample, DestinationRule } from '../rules/schema.ts'
+import type { DestinationExample, DestinationRule } from '../rules/destination-schema.ts'
 import type { DestinationType } from './define.ts'
 import { createDestination } from './registry.ts'
 

@@ -1,7 +1,7 @@
 /** `{payout}` as one destination gets it: the route's share, then its currency and digits. */
 import { fixed, share, shift } from '../base/decimal.ts'
 import type { DeliveryRecord } from '../model/delivery.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { DestinationRule } from '../rules/destination-schema.ts'
 import type { RequestSource } from './source.ts'
 
 export type MoneyPolicy = NonNullable<DestinationRule['money']>

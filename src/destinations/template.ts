@@ -4,7 +4,7 @@
  */
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Destination } from '../model/delivery.ts'
-import type { DestinationRule, RequestTemplate } from '../rules/schema.ts'
+import type { DestinationRule, RequestTemplate } from '../rules/destination-schema.ts'
 import type { Macros } from '../rules/template.ts'
 import { compileAnswer } from './answer.ts'
 import { compileBody } from './body.ts'

@@ -3,7 +3,8 @@ import { RE2JS } from 're2js'
 import { paramKey } from '../model/postback.ts'
 import { CIDR_WORDS, cidrProblem } from './address.ts'
 import type { RuleFault } from './faults.ts'
-import type { DestinationRule, NetworkRule } from './schema.ts'
+import type { DestinationRule } from './destination-schema.ts'
+import type { NetworkRule } from './schema.ts'
 
 export function lintNetwork(rule: NetworkRule): RuleFault[] {
   return [

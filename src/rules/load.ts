@@ -8,8 +8,10 @@ import { parseDocument, RULE_FILE, type SourceDocument } from './document.ts'
 import type { Fault, Location, Path, RuleFault } from './faults.ts'
 import { sortFaults } from './faults.ts'
 import { lintDestination, lintNetwork } from './lint.ts'
-import { destinationRule, networkRule } from './schema.ts'
-import type { DestinationRule, NetworkRule } from './schema.ts'
+import { destinationRule } from './destination-schema.ts'
+import { networkRule } from './schema.ts'
+import type { DestinationRule } from './destination-schema.ts'
+import type { NetworkRule } from './schema.ts'
 import { createValidate, type Validate } from './validate.ts'
 
 /** A value from a file, with the places of its parts. */

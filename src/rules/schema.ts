@@ -32,8 +32,9 @@ export function mapOf<T extends TSchema>(value: T, description: string, key = '^
   })
 }
 
-const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
-const optional = Type.Optional
+export const text = (description: string) =>
+  Type.String({ minLength: 1, maxLength: 2000, description })
+export const optional = Type.Optional
 
 export const NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,63}$'
 export const SOURCE_PATTERN =
@@ -47,13 +48,16 @@ const source = Type.String({
     '`header:NAME`, `path:token`, `path:event`, `json:a.b[0].c` or `literal:TEXT`',
 })
 
-const evidence = choice(
+export const evidence = choice(
   ['vendor', 'community', 'unverified'] as const,
   'How far the facts are proven: the vendor’s own documentation, independent public code, or neither',
 )
-const docs = Type.String({ pattern: '^https?://', description: 'The page the facts come from' })
+export const docs = Type.String({
+  pattern: '^https?://',
+  description: 'The page the facts come from',
+})
 
-const setting = record(
+export const setting = record(
   {
     title: text('What to enter, in the words of the other side’s panel'),
     secret: optional(Type.Boolean({ description: 'Never shown; must be `${ENV}` or `${file:…}`' })),
@@ -362,169 +366,3 @@ export const networkRule = record(
   'How a network speaks',
 )
 export type NetworkRule = Static<typeof networkRule>
-
-// --- destinations ---------------------------------------------------------------------------
-
-/** Any JSON; strings are templates, and a string that is exactly one macro keeps its type. */
-export type JsonTemplate =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonTemplate[]
-  | { readonly [key: string]: JsonTemplate }
-
-const pairs = (description: string) => mapOf(Type.String(), description)
-const request = record({
-  method: choice(['GET', 'POST', 'PUT'] as const, 'Method'),
-  url: text('`https://…`; the host is literal or a `{settings.NAME}`, never from a postback'),
-  query: optional(pairs('Name → template; dropped where its macros are empty')),
-  headers: optional(pairs('Header → template')),
-  form: optional(pairs('Form field → template')),
-  json: optional(
-    Type.Unsafe<JsonTemplate>({
-      type: 'object',
-      description: 'JSON body; a key whose macro is empty is dropped',
-    }),
-  ),
-  body: optional(text('Body template, with `content_type`')),
-  content_type: optional(text('Of `body`')),
-})
-export type RequestTemplate = Static<typeof request>
-
-const responseTest = record(
-  {
-    status: optional(
-      Type.Array(Type.String({ pattern: '^[1-5](\\d\\d|xx)$' }), {
-        minItems: 1,
-        description: '`200`, `2xx`',
-      }),
-    ),
-    header: optional(mapOf(Type.String(), 'Header → text it contains, any case')),
-    body_contains: optional(
-      Type.Array(Type.String({ minLength: 1 }), {
-        minItems: 1,
-        description: 'Any of these, any case',
-      }),
-    ),
-    body_equals: optional(
-      Type.Array(Type.String(), { minItems: 1, description: 'Any of these, trimmed' }),
-    ),
-    body_matches: optional(text('RE2 pattern')),
-    json: optional(
-      mapOf(Type.Array(Type.String(), { minItems: 1 }), 'Path `a.b[0]` → any of these values'),
-    ),
-  },
-  'Every test given must hold',
-)
-export type ResponseTest = Static<typeof responseTest>
-const responseTests = (description: string) =>
-  optional(Type.Array(responseTest, { minItems: 1, description }))
-
-const destinationExample = record({
-  title: text('What it shows'),
-  conversion: mapOf(
-    Type.String(),
-    'Field → value; the rest is filled in with a plain approved sale',
-  ),
-  settings: optional(pairs('Setting → value')),
-  request: optional(
-    record({
-      method: choice(['GET', 'POST', 'PUT'] as const, 'Method'),
-      url: text('Exact URL'),
-      headers: optional(pairs('Exactly these, besides those every request has')),
-      body: optional(Type.String()),
-    }),
-  ),
-  dead: optional(text('Dead letter reason instead of a request')),
-  responses: optional(
-    Type.Array(
-      record({
-        status: Type.Integer({ minimum: 100, maximum: 599 }),
-        headers: optional(pairs('Header → value')),
-        body: optional(Type.String()),
-        verdict: choice(['delivered', 'duplicate', 'retry', 'dead'] as const, 'What it means'),
-      }),
-      { minItems: 1 },
-    ),
-  ),
-})
-export type DestinationExample = Static<typeof destinationExample>
-
-export const destinationRule = record(
-  {
-    name: text('As it calls itself'),
-    kind: choice(
-      [
-        'tracker',
-        'affiliate-platform',
-        'traffic-source',
-        'mmp',
-        'ad-platform',
-        'rewards',
-        'analytics',
-        'webhook',
-      ] as const,
-      'What it is',
-    ),
-    verified: evidence,
-    docs,
-    notes: optional(text('Oddities worth knowing')),
-    click_macro: optional(text('What to put on the click URL, so that its click id comes back')),
-    settings: optional(mapOf(setting, 'Values the operator sets', NAME_PATTERN)),
-    statuses: optional(
-      Type.Array(choice(STATUSES, 'Status'), {
-        minItems: 1,
-        description: 'Statuses it takes; default all',
-      }),
-    ),
-    required: optional(
-      Type.Array(Type.String(), { description: 'Fields without which nothing is sent' }),
-    ),
-    money: optional(
-      record({
-        currency: optional(
-          Type.String({ pattern: '^[A-Z]{3}$', description: 'The only one it takes' }),
-        ),
-        on_other: optional(
-          choice(
-            ['drop', 'refuse'] as const,
-            'Another currency: send no amount, or dead letter; default `refuse`',
-          ),
-        ),
-        digits: optional(
-          Type.Integer({
-            minimum: 0,
-            maximum: 18,
-            description: 'Fraction digits of `{payout}`; 0 for an integer',
-          }),
-        ),
-      }),
-    ),
-    request,
-    answer: optional(
-      record(
-        {
-          success: responseTests('Delivered; default any 2xx'),
-          duplicate: responseTests('Already known: delivered'),
-          permanent: responseTests('Will never be taken: dead letter'),
-          retry: responseTests('Try again, though the status looks final'),
-        },
-        'Read in the order duplicate, permanent, retry, success; what none takes goes by status',
-      ),
-    ),
-    retry_after_ambiguous: optional(
-      Type.Boolean({
-        description: 'False where a repeat after a lost answer could count twice; default true',
-      }),
-    ),
-    timeout_ms: optional(
-      Type.Integer({ minimum: 100, maximum: 60000, description: 'Default 10000' }),
-    ),
-    concurrency: optional(Type.Integer({ minimum: 1, maximum: 256, description: 'Default 32' })),
-    rate_per_second: optional(Type.Integer({ minimum: 1, maximum: 100000 })),
-    examples: Type.Array(destinationExample, { minItems: 1 }),
-  },
-  'How a tracker, traffic source, backend or webhook is spoken to',
-)
-export type DestinationRule = Static<typeof destinationRule>

@@ -11,7 +11,7 @@ import { createDestination } from '../../src/destinations/registry.ts'
 import { parseSigningKey, signWebhook, webhook } from '../../src/destinations/webhook.ts'
 import type { DeliveryResponse } from '../../src/model/delivery.ts'
 import { STATUSES } from '../../src/model/status.ts'
-import type { DestinationRule } from '../../src/rules/schema.ts'
+import type { DestinationRule } from '../../src/rules/destination-schema.ts'
 import { attempt, create, faultsOf, NOW, rule, send } from './support.ts'
 
 t.test('settings', t => {

@@ -5,7 +5,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { runDestinationExample } from '../../src/destinations/examples.ts'
 import { DESTINATION_TYPES } from '../../src/destinations/registry.ts'
-import { destinationRule, type DestinationRule } from '../../src/rules/schema.ts'
+import { destinationRule, type DestinationRule } from '../../src/rules/destination-schema.ts'
 
 const FOLDER = new URL('../../rules/destinations/', import.meta.url)
 const validate = new Ajv({ allErrors: true, strict: false }).compile(destinationRule)
