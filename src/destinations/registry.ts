@@ -14,6 +14,7 @@ import type { DestinationType } from './define.ts'
 import { configFault, type DestinationFault } from './fault.ts'
 import { IDS, unreplacedFault, type ReadField } from './macros.ts'
 import type { DestinationOptions } from './options.ts'
+import { resolveMoney, type Rates } from './money.ts'
 import { sharedPayout } from './payout.ts'
 import { holdsUnreplaced } from './placeholder.ts'
 import { policyOf } from './policy.ts'
@@ -33,6 +34,7 @@ export function createDestination(
   id: string,
   options: DestinationOptions,
   source: DestinationRule | DestinationType,
+  rates: Rates = {},
 ): Result<ConfiguredDestination, DestinationFault[]> {
   const faults: DestinationFault[] = []
   const clickId = compileClickId(options.click_id_from, faults)
@@ -40,9 +42,11 @@ export function createDestination(
   const settings = resolveSettings(source.settings ?? {}, options.settings ?? {})
   if (!settings.ok) return fail([...faults, ...settings.error])
   const { values, secrets } = settings.value
+  const declared = isType(source) ? undefined : source.money
+  const money = resolveMoney(declared, options.other_currency, rates, faults)
   const compiled = isType(source)
     ? openType(source, id, values, clickId)
-    : compileRule(source, id, values, clickId)
+    : compileRule(source, { destination: id, settings: values, money, clickId })
   if (!compiled.ok) return fail([...faults, ...compiled.error])
   if (faults.length > 0) return fail(faults)
   const { origins, wants, request, verdict } = compiled.value
@@ -53,7 +57,7 @@ export function createDestination(
     request,
     verdict,
     policy: policyOf(options, isType(source) ? (source.policy ?? {}) : source),
-    secrets,
+    secrets: [...secrets, ...compiled.value.secrets].toSorted((a, b) => b.length - a.length),
     origins,
   })
 }
@@ -79,6 +83,7 @@ function openType(
   const { origins, wants, request } = opened.value
   return ok({
     origins,
+    secrets: [],
     wants,
     verdict: type.verdict,
     request: (record, context) => {

@@ -40,8 +40,36 @@ const request = record({
   ),
   body: optional(text('Body template, with `content_type`')),
   content_type: optional(text('Of `body`')),
+  auth: optional(
+    record({
+      basic: record(
+        {
+          user: text('Template over settings'),
+          password: Type.String({ maxLength: 2000, description: 'Template over settings' }),
+        },
+        'HTTP Basic (RFC 7617)',
+      ),
+    }),
+  ),
 })
 export type RequestTemplate = Static<typeof request>
+
+const signature = record(
+  {
+    algorithm: choice(['md5', 'sha1', 'sha256', 'sha512'] as const, 'Hash'),
+    hmac: optional(
+      Type.Boolean({ description: 'Keyed by `key`; otherwise a plain hash of `over`' }),
+    ),
+    key: optional(text('Key of the HMAC: a template over settings')),
+    over: text('What is signed: a template, values as they are'),
+    url_encoded: optional(
+      Type.Boolean({ description: 'Values of `over` percent-encoded, as in the query' }),
+    ),
+    encoding: choice(['hex', 'base64', 'base64url'] as const, 'Of the signature'),
+  },
+  'Computed at every attempt',
+)
+export type SignatureTemplate = Static<typeof signature>
 
 const responseTest = record(
   {
@@ -139,8 +167,8 @@ export const destinationRule = record(
         ),
         on_other: optional(
           choice(
-            ['drop', 'refuse'] as const,
-            'Another currency: send no amount, or dead letter; default `refuse`',
+            ['drop', 'refuse', 'convert'] as const,
+            'Another currency: send no amount, dead letter, or convert by the configuration’s `rates`; default `refuse`',
           ),
         ),
         digits: optional(
@@ -152,7 +180,17 @@ export const destinationRule = record(
         ),
       }),
     ),
+    signatures: optional(mapOf(signature, 'Name → what `{signature.NAME}` is', NAME_PATTERN)),
     request,
+    requests_by_status: optional(
+      Type.Unsafe<Partial<Record<Status, RequestTemplate>>>(
+        mapOf(
+          request,
+          'Status → the request for it instead of `request`, such as one that changes a conversion',
+          `^(${STATUSES.join('|')})$`,
+        ),
+      ),
+    ),
     answer: optional(
       record(
         {

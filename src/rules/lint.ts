@@ -15,9 +15,17 @@ export function lintNetwork(rule: NetworkRule): RuleFault[] {
 }
 
 export function lintDestination(rule: DestinationRule): RuleFault[] {
-  const problem = urlProblem(rule.request.url)
-  const url: RuleFault[] = problem ? [{ path: ['request', 'url'], ...problem }] : []
-  return [...lintSettings(rule.settings), ...url]
+  const byStatus = Object.entries(rule.requests_by_status ?? {})
+  return [
+    ...lintSettings(rule.settings),
+    ...lintUrl(rule.request.url, ['request', 'url']),
+    ...byStatus.flatMap(([status, { url }]) => lintUrl(url, ['requests_by_status', status, 'url'])),
+  ]
+}
+
+function lintUrl(url: string, path: RuleFault['path']): RuleFault[] {
+  const problem = urlProblem(url)
+  return problem ? [{ path, ...problem }] : []
 }
 
 /** The whole value must match. Undefined where the pattern is not valid RE2. */
