@@ -20,10 +20,11 @@ import { holdsUnreplaced } from './placeholder.ts'
 import { policyOf } from './policy.ts'
 import { resolveSettings } from './settings.ts'
 import { compileRule, type CompiledDestination } from './template.ts'
+import { rewardsWebhook } from './rewards-webhook.ts'
 import { webhook } from './webhook.ts'
 
 /** Destinations in code, by type. Everything else is a rule file. */
-export const DESTINATION_TYPES: readonly DestinationType[] = [webhook]
+export const DESTINATION_TYPES: readonly DestinationType[] = [rewardsWebhook, webhook]
 
 export interface ConfiguredDestination extends Destination {
   /** `scheme://host[:port]` of every place it sends to, for the egress check at load. */
