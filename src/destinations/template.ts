@@ -3,9 +3,10 @@
  * request and read an answer. Everything is compiled here; an attempt only joins strings.
  */
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Destination } from '../model/delivery.ts'
+import type { Destination, RequestFault } from '../model/delivery.ts'
 import { STATUSES, type Status } from '../model/status.ts'
 import type { DestinationRule, RequestTemplate } from '../rules/destination-schema.ts'
+import { compileMatcher } from '../rules/match.ts'
 import type { Macros } from '../rules/template.ts'
 import { compileAnswer } from './answer.ts'
 import { compileBasicAuth } from './basic-auth.ts'
@@ -43,6 +44,7 @@ export function compileRule(
   const scope = { macros: plain, settings: settingMacros<void>(settings), faults }
   const macros = withSignatures(rule.signatures, scope)
   const isComplete = compileRequired(rule.required ?? [], plain, faults)
+  const isIdentified = compileMust(rule.must, plain, faults)
   const requests = compileRequests(rule, settings, { ...scope, macros })
   const verdict = compileAnswer(rule.answer, ['answer'], faults)
   if (faults.length > 0) return fail(faults)
@@ -56,7 +58,8 @@ export function compileRule(
       const { conversion } = record
       const source = { record, conversion, context, fault: undefined }
       const request = requests.get(conversion.status)
-      return request && isComplete(source) ? request.build(source) : failed(source)
+      const isFit = isComplete(source) && isIdentified(source)
+      return request && isFit ? request.build(source) : failed(source)
     },
   })
 }
@@ -138,6 +141,31 @@ function compileRequired(
     }
     return true
   }
+}
+
+/** Sets a fault where the rule's matcher does not hold. */
+function compileMust(
+  must: DestinationRule['must'],
+  macros: Macros<RequestSource>,
+  faults: DestinationFault[],
+): (source: RequestSource) => boolean {
+  if (!must) return () => true
+  const matcher = compileMatcher(must, macros, ['must'])
+  if (!matcher.ok) {
+    faults.push(...matcher.error.map(({ path, message, hint }) => ruleFault(path, message, hint)))
+    return () => true
+  }
+  const holds = matcher.value
+  return source => {
+    const isFit = holds(source)
+    if (!isFit) source.fault ??= UNIDENTIFIED
+    return isFit
+  }
+}
+
+const UNIDENTIFIED: RequestFault = {
+  reason: 'insufficient_identity',
+  detail: 'no id came that this destination could find it by; see `must` in its rule',
 }
 
 function failed(source: RequestSource): ReturnType<Destination['request']> {

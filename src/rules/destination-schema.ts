@@ -9,6 +9,7 @@ import {
   docs,
   evidence,
   mapOf,
+  matcher,
   NAME_PATTERN,
   optional,
   record,
@@ -160,6 +161,11 @@ export const destinationRule = record(
     required: optional(
       Type.Array(Type.String(), { description: 'Fields without which nothing is sent' }),
     ),
+    must: optional({
+      ...matcher,
+      description:
+        'What must hold of a conversion, such as that one of several ids came; else dead letter insufficient_identity',
+    }),
     money: optional(
       record({
         currency: optional(
