@@ -60,7 +60,7 @@ function compileExact(
     if (rate !== undefined) return multiply(amount, rate)
     const detail =
       onOther === 'convert'
-        ? `no rate from ${currency ?? 'an unnamed currency'} to ${only} is configured`
+        ? `no rate from ${currency || 'an unnamed currency'} to ${only} is configured`
         : `the payout is not in ${only}, the only currency this destination takes`
     source.fault ??= { reason: 'template_error', detail }
     return undefined
