@@ -4,18 +4,18 @@
  */
 import { Type, type Static } from 'typebox'
 import { STATUSES, type Status } from '../model/status.ts'
+import { matcher } from './schema.ts'
 import {
   choice,
   docs,
   evidence,
   mapOf,
-  matcher,
   NAME_PATTERN,
   optional,
   record,
   setting,
   text,
-} from './schema.ts'
+} from './shape.ts'
 
 /** Any JSON; strings are templates, and a string that is exactly one macro keeps its type. */
 export type JsonTemplate =
