@@ -3,7 +3,8 @@ import { generatedSchemas } from './config/json-schema.ts'
 import { schemaPage } from './config/schema-page.ts'
 import { configSchema } from './config/schema.ts'
 import { observabilityFiles } from './observe/generated.ts'
-import { destinationRule, networkRule } from './rules/schema.ts'
+import { destinationRule } from './rules/destination-schema.ts'
+import { networkRule } from './rules/schema.ts'
 
 export async function generatedFiles(_root: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()

@@ -179,7 +179,7 @@ function compileDestination(
   const rule = catalogue.destinations.get(options.rule)
   const definition = rule?.value ?? DESTINATION_TYPES.find(({ type }) => type === options.rule)
   if (!definition) return undefined
-  const created = createDestination(id, options, definition)
+  const created = createDestination(id, options, definition, config.rates)
   if (!created.ok) {
     for (const found of created.error) {
       const isRule = found.in === 'rule' && rule !== undefined
