@@ -16,7 +16,10 @@ import type { RequestSource } from './source.ts'
 import type { Scope } from './value.ts'
 
 /** What a rule and a type in code have in common once they are compiled. */
-export interface CompiledDestination extends Pick<Destination, 'wants' | 'request' | 'verdict'> {
+export interface CompiledDestination extends Pick<
+  Destination,
+  'wants' | 'request' | 'verdict' | 'test' | 'grant'
+> {
   readonly origins: readonly string[]
 }
 

@@ -231,7 +231,8 @@ export const networkRule = record(
       'What it is',
     ),
     verified: evidence,
-    docs,
+    // Left out where the network shows its guide to partners only.
+    docs: optional(docs),
     notes: optional(text('Retry behaviour and oddities worth knowing')),
     paste: optional(text('Query to paste at the network, in its macros')),
     settings: optional(mapOf(setting, 'Further values the operator sets', NAME_PATTERN)),
@@ -253,6 +254,12 @@ export const networkRule = record(
         'Field → where it comes from, first non-empty wins',
         `^(${INPUT_FIELDS.join('|')})$`,
       ),
+    ),
+    discard: optional(
+      Type.Array(text('Parameter'), {
+        maxItems: 100,
+        description: 'Parameters that are not kept as `{q.NAME}`, such as a buyer’s address',
+      }),
     ),
     required: optional(
       Type.Array(choice(INPUT_FIELDS, 'Field'), { description: 'Missing: param_missing' }),
@@ -358,7 +365,10 @@ const destinationExample = record({
         status: Type.Integer({ minimum: 100, maximum: 599 }),
         headers: optional(pairs('Header → value')),
         body: optional(Type.String()),
-        verdict: choice(['delivered', 'duplicate', 'retry', 'dead'] as const, 'What it means'),
+        verdict: choice(
+          ['delivered', 'duplicate', 'retry', 'park', 'dead'] as const,
+          'What it means',
+        ),
       }),
       { minItems: 1 },
     ),
