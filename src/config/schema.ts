@@ -1,7 +1,8 @@
 /** The shape of postern.yaml. Every option here is enforced somewhere; unknown keys are faults. */
 import { Type, type Static } from 'typebox'
 import { STATUSES } from '../model/status.ts'
-import { choice, DECIMAL_PATTERN, mapOf, matcher, NAME_PATTERN, record } from '../rules/schema.ts'
+import { matcher } from '../rules/schema.ts'
+import { choice, DECIMAL_PATTERN, mapOf, NAME_PATTERN, record } from '../rules/shape.ts'
 
 const optional = Type.Optional
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })

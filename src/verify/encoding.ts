@@ -3,7 +3,7 @@
  * would pass for one signature; here exactly one text per encoding does (plus upper-case hex, and
  * base64 with or without its padding).
  */
-import type { SignatureCheck } from '../rules/schema.ts'
+import type { SignatureCheck } from '../rules/check-schema.ts'
 
 export type Encoding = SignatureCheck['encoding']
 

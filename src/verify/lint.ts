@@ -5,7 +5,8 @@
 import { MONEY_FIELDS } from '../model/conversion.ts'
 import { paramKey } from '../model/postback.ts'
 import type { RuleFault } from '../rules/rule-fault.ts'
-import type { NetworkRule, SignatureCheck } from '../rules/schema.ts'
+import type { SignatureCheck } from '../rules/check-schema.ts'
+import type { NetworkRule } from '../rules/schema.ts'
 import { compileSource } from '../rules/source.ts'
 
 type LintedRule = Pick<NetworkRule, 'verify' | 'fields'>

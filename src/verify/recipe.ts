@@ -6,7 +6,7 @@ import type { Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
 import type { Refusal } from '../reasons.ts'
 import type { RuleFault } from '../rules/rule-fault.ts'
-import type { SignatureCheck } from '../rules/schema.ts'
+import type { SignatureCheck } from '../rules/check-schema.ts'
 import type { VerifyOptions } from './context.ts'
 
 export interface Recipe {

@@ -5,7 +5,7 @@
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
 import type { Refusal } from '../reasons.ts'
-import type { SignatureCheck } from '../rules/schema.ts'
+import type { SignatureCheck } from '../rules/check-schema.ts'
 import { compileSource, type Source } from '../rules/source.ts'
 import { refusal, type CompileCheck } from './context.ts'
 import { decodeSignature, encodeSignature, type Encoding } from './encoding.ts'
