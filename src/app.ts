@@ -11,9 +11,11 @@ import { createDispatcher } from './deliver/dispatcher.ts'
 import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
 import { createCollector } from './observe/collector.ts'
+import type { Configured } from './observe/configured.ts'
 import type { Events, PostbackFact } from './observe/events.ts'
 import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
+import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
 import { REASONS } from './reasons.ts'
 import { defaultReply } from './receive/reply.ts'
@@ -66,11 +68,12 @@ export function createApp(options: AppOptions): App {
   let demo: Demo | undefined
   let closing: Promise<void> | undefined
 
-  const store = createStore(config.store, {
+  const unwatched = createStore(config.store, {
     clock,
     onFatal,
     onError: error => events.storeFailed({ operation: 'connection', error }),
   })
+  const store = watchStore(unwatched, metrics, clock)
   const notes = createNotes(store, error => events.storeFailed({ operation: 'note', error }))
   const transport = createTransport({
     clock,
@@ -88,9 +91,11 @@ export function createApp(options: AppOptions): App {
     store,
     metrics,
     clock,
-    inMemory: () => dispatcher.snapshot(),
-    storeAnswered: health.setStore,
-    storeFailed: events.storeFailed,
+    intervalMs: config.admin.collect_interval_ms,
+    snapshot: () => dispatcher.snapshot(),
+    inFlight: () => edge.inFlight(),
+    answered: health.setStore,
+    failed: events.storeFailed,
   })
   const replays = createReplays({ max: REPLAYS_MAX, clock })
   const handle = createPipeline({
@@ -160,7 +165,6 @@ export function createApp(options: AppOptions): App {
     }
     const checks = await store.safety()
     for (const { check, ok: isMet, detail } of checks) {
-      metrics.storeSafety.set({ store: store.type, check }, isMet ? 1 : 0)
       if (!isMet) events.warned(`${check}: ${detail}`)
     }
     const [refused] = unsafe(checks, config.store)
@@ -168,11 +172,13 @@ export function createApp(options: AppOptions): App {
   }
 
   async function start(): Promise<Result<Addresses, string>> {
+    events.configured(configured(rules))
     if (options.isAlone) {
       admin = createAdmin({
         health,
         metrics: () => metrics.registry.metrics(),
         contentType: metrics.registry.contentType,
+        administered: events.administered,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
@@ -196,7 +202,7 @@ export function createApp(options: AppOptions): App {
     edge.setDraining()
     await edge.close()
     await dispatcher.drain(DRAIN_MS)
-    collector.stop()
+    await collector.stop()
     await notes.close()
     await store.close()
     await demo?.close()
@@ -207,10 +213,22 @@ export function createApp(options: AppOptions): App {
     start,
     reload: next => {
       rules = next
+      events.configured(configured(rules))
       dispatcher.reload()
     },
     close: () => (closing ??= close()),
     health,
+  }
+}
+
+/** What metrics have series for. */
+function configured({ loaded, networks, destinations }: RuleSet): Configured {
+  return {
+    networks: [...networks.values()].map(({ id, isEnabled }) => {
+      const hours = loaded.value.networks[id]?.max_silence_hours ?? 0
+      return { id, maxSilenceSeconds: isEnabled ? hours * 3600 : 0 }
+    }),
+    destinations: [...destinations.keys()],
   }
 }
 

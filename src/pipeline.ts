@@ -9,12 +9,13 @@ import type { Conversion } from './model/conversion.ts'
 import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import type { PostbackFact } from './observe/events.ts'
-import { REASONS, type Reason } from './reasons.ts'
+import type { Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
 import { firstDueMs, hopOf, isEmpty, toEntry, toRecord } from './record.ts'
-import type { NetworkRuntime, RuleSet } from './ruleset.ts'
+import type { RuleSet } from './ruleset.ts'
 import { dedupeHash } from './store/dedupe.ts'
 import type { Placement, Store } from './store/store.ts'
+import { toFact, type Story } from './story.ts'
 
 export interface PipelinePorts {
   readonly rules: () => RuleSet
@@ -85,31 +86,8 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
   }
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {
-    const { sent, network, conversion, record, destinations = [] } = story
-    const { method, client, receivedAt } = sent
-    const reply = network.reply(reason, conversion)
-    const { outcome } = REASONS[reason]
-    const durationMs = clock.monotonic() - story.started
-    const facts = { network: network.id, method, client, receivedAt, conversion, record }
-    ports.told({
-      ...facts,
-      destinations,
-      outcome,
-      reason,
-      detail,
-      httpStatus: reply.status,
-      durationMs,
-    })
+    const reply = story.network.reply(reason, story.conversion)
+    ports.told(toFact(story, reason, detail, reply.status, clock.monotonic()))
     return reply
   }
-}
-
-/** What is known of a postback so far. */
-interface Story {
-  readonly sent: Postback
-  readonly network: NetworkRuntime
-  readonly started: number
-  readonly conversion?: PostbackFact['conversion']
-  readonly record?: string
-  readonly destinations?: readonly string[]
 }

@@ -15,6 +15,8 @@ export interface CommandContext {
   readonly root: string
   /** From now on signals are heard; resolves with the first that asks to stop. */
   readonly stopped: () => Promise<string>
+  /** A worker is stopped by its primary process, which hears the same signals. */
+  readonly ignoreSignals: () => void
   /** Ends the process at once; the state on disk is what the last flush left. */
   readonly abort: (exitCode: number) => never
 }

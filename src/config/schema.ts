@@ -53,6 +53,9 @@ const admin = record({
   token: optional(
     text('Bearer token of the admin API; without it only /metrics, /healthz and /readyz answer'),
   ),
+  collect_interval_ms: optional(
+    milliseconds('How often metrics look at the shared state of the store; default 5000', 50),
+  ),
 })
 
 const log = record({
@@ -161,6 +164,13 @@ const network = record({
     Type.Integer({ minimum: 1, maximum: 366, description: 'Replaces the rule’s dedupe window' }),
   ),
   on_amount_change: optional(choice(['ignore', 'update', 'add'] as const, 'Replaces the rule’s')),
+  max_silence_hours: optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 8760,
+      description: 'Silence of this network that is worth an alert; default none',
+    }),
+  ),
   answer_rejected_with: optional(
     Type.Integer({ minimum: 200, maximum: 499, description: 'HTTP status of every rejection' }),
   ),
