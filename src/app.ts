@@ -11,6 +11,7 @@ import { createDispatcher } from './deliver/dispatcher.ts'
 import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
 import { createCollector } from './observe/collector.ts'
+import type { PublicKeys } from './keys.ts'
 import type { Configured } from './observe/configured.ts'
 import type { Events, PostbackFact } from './observe/events.ts'
 import { createHealth } from './observe/health.ts'
@@ -34,6 +35,8 @@ export interface AppOptions {
   readonly version: string
   /** False where another process of this gateway has the admin listener and the demo. */
   readonly isAlone: boolean
+  /** Those that the rules were compiled with. */
+  readonly keys: Pick<PublicKeys, 'settled' | 'close'>
   /** The process must end: the store can never work again here. */
   readonly onFatal: (error: unknown) => void
 }
@@ -59,7 +62,7 @@ const REOPEN_MS = 1000
 const REPLAYS_MAX = 100_000
 
 export function createApp(options: AppOptions): App {
-  const { events, metrics, clock, version, onFatal } = options
+  const { events, metrics, clock, version, onFatal, keys } = options
   const { value: config } = options.rules.loaded
   const health = createHealth()
   let rules = options.rules
@@ -104,6 +107,7 @@ export function createApp(options: AppOptions): App {
     accept: createAccept(store, replays, events),
     dispatcher,
     clock,
+    keysSettled: () => keys.settled(),
     told,
     unrouted: events.unrouted,
   })
@@ -203,6 +207,7 @@ export function createApp(options: AppOptions): App {
     await edge.close()
     await dispatcher.drain(DRAIN_MS)
     await collector.stop()
+    keys.close()
     await notes.close()
     await store.close()
     await demo?.close()

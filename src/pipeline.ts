@@ -28,6 +28,8 @@ export interface PipelinePorts {
     queued(delayMs: number): void
   }
   readonly clock: Clock
+  /** No public keys are being fetched any more. */
+  readonly keysSettled: () => Promise<void>
   /** What became of a postback: metrics, log line, decision log. */
   readonly told: (fact: PostbackFact) => void
   /** No such network. */
@@ -55,7 +57,11 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const read = network.read(sent)
     if (!read.ok) return answer(story, read.error.reason, read.error.detail)
 
-    const verified = network.verifier.check(read.value, clock.now())
+    let verified = network.verifier.check(read.value, clock.now())
+    if (!verified.ok && verified.error.reason === 'keys_unavailable') {
+      await ports.keysSettled()
+      verified = network.verifier.check(read.value, clock.now())
+    }
     if (!verified.ok) return answer(story, verified.error.reason, verified.error.detail)
 
     const normalized = network.normalize(verified.value)
