@@ -119,12 +119,10 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     return 1
   }
   link?.serve(started.value.server, app.health.isReady)
-  events.started({
-    ...started.value,
-    version,
-    store: rules.loaded.value.store.type,
-    pid: process.pid,
-  })
+  const { server } = started.value
+  const { type: store } = rules.loaded.value.store
+  if (link) events.workerStarted({ server, pid: process.pid })
+  else events.started({ ...started.value, version, store, pid: process.pid })
   if (log.format === 'pretty' && !link) greet(rules, started.value, context)
 
   await signalled

@@ -67,6 +67,10 @@ export function createGatewayEvents(logger: Logger, metrics: Metrics, nowSeconds
       logger.info(fact, 'demo.received')
     },
 
+    workerStarted(fact: Readonly<Record<string, unknown>>): void {
+      logger.info(fact, 'worker.started')
+    },
+
     workerDied(fact: { pid: number | undefined; code: number; signal: string }): void {
       logger.error(fact, 'worker.died')
     },

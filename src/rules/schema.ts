@@ -233,7 +233,8 @@ export const networkRule = record(
       'What it is',
     ),
     verified: evidence,
-    docs,
+    // Left out where the network shows its guide to partners only.
+    docs: optional(docs),
     notes: optional(text('Retry behaviour and oddities worth knowing')),
     paste: optional(text('Query to paste at the network, in its macros')),
     settings: optional(mapOf(setting, 'Further values the operator sets', NAME_PATTERN)),
