@@ -22,7 +22,8 @@ export interface NetworkGuide extends NetworkPlace {
   readonly title: string
   readonly kind: NetworkRule['kind']
   readonly verified: NetworkRule['verified']
-  readonly docs: string
+  /** Where the facts come from; none where only public code shows them. */
+  readonly docs: string | undefined
   /** Keys of postern.yaml that must be set, such as `secrets` or `settings.publisher_hash`. */
   readonly needs: readonly string[]
   /** Names of the checks, in their order. */
@@ -118,12 +119,12 @@ function stepsOf(rule: NetworkRule, guide: Unstepped): string[] {
   const addresses = rule.verify.flatMap(({ ip }) => ip ?? [])
   const steps: (string | false)[] = [
     needs.acceptance &&
-      `Nobody has verified these facts: compare the rule with ${rule.docs} before you set accept_unverified.`,
+      `Nobody has verified these facts: compare the rule with ${rule.docs ?? 'what the network tells you'} before you set accept_unverified.`,
     needs.publicBaseUrl &&
-      `The signature covers the full URL: set server.public_base_url to ${guide.baseUrl}, exactly as ${rule.name} will call it.`,
+      `The signature covers the full URL: server.public_base_url must be exactly how ${rule.name} calls this gateway, such as ${guide.baseUrl}.`,
     `Put this into postern.yaml, with what it names in the environment:\n${guide.yaml.trimEnd()}`,
     needs.secrets &&
-      `secrets: the key that ${rule.name} shows beside its postback URL or in its account settings. Several may be listed, to change it without a gap.`,
+      `secrets: the key with which ${rule.name} signs; several may be listed, to change it without a gap.`,
     ...needs.tokens.map(token => tokenStep(rule, token)),
     ...needs.settings.map(name => `settings.${name}: ${settings[name]?.title ?? ''}.`),
     needs.ips && `ips: the addresses that ${rule.name} sends from; ask it for them.`,

@@ -32,9 +32,9 @@ const KINDS: readonly [kind: NetworkRule['kind'], title: string][] = [
 ]
 
 export function networkReference(rules: ReadonlyMap<string, NetworkRule>): string {
-  const guides = [...rules].map(([id, rule]) =>
-    guideOf(rule, { id, name: id, baseUrl: REFERENCE_BASE_URL }),
-  )
+  const guides = [...rules]
+    .map(([id, rule]) => guideOf(rule, { id, name: id, baseUrl: REFERENCE_BASE_URL }))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
   const sections = KINDS.map(([kind, title]) => {
     const some = guides.filter(guide => guide.kind === kind)
     return some.length === 0 ? '' : `\n## ${title}\n\n${tableOf(some)}${some.map(entry).join('')}`
@@ -54,7 +54,7 @@ function entry({ id, title, docs, url, notes, answers, yaml }: NetworkGuide): st
   const own = answers.filter(({ isOwn }) => isOwn)
   const rows = own.map(({ when, status, body }) => `| ${when} | ${status} | ${code(body)} |\n`)
   return [
-    `\n### ${id}\n\n${title}: [documentation](${docs})\n`,
+    `\n### ${id}\n\n${docs === undefined ? title : `[${title}](${docs})`}\n`,
     notes === undefined ? '' : `\n${notes}\n`,
     `\n\`\`\`\n${url}\n\`\`\`\n`,
     `\n\`\`\`yaml\n${yaml}\`\`\`\n`,

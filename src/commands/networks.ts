@@ -31,6 +31,7 @@ export async function listNetworks(
   if (!known) return 1
   const wanted = options.find?.toLowerCase() ?? ''
   const guides = [...known.catalogue.networks.keys()]
+    .toSorted()
     .map(id => guideFor(id, known))
     .filter(guide => guide !== undefined)
     .filter(({ id, title, kind }) =>
@@ -135,7 +136,9 @@ function toListed({ id, name, title, kind, verified, needs, url, docs }: Network
 function print(guide: NetworkGuide, terminal: Terminal): void {
   const { strong } = paints(terminal)
   terminal.line(strong(guide.title))
-  terminal.line(`${guide.kind}, facts: ${guide.verified}, ${guide.docs}`)
+  terminal.line(
+    [guide.kind, `facts: ${guide.verified}`, guide.docs ?? ''].filter(Boolean).join(', '),
+  )
   terminal.line()
   guide.steps.forEach((step, i) => {
     const [first = '', ...more] = step.split('\n')

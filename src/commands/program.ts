@@ -18,6 +18,8 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .description('Postback relay gateway: a conversion is reported once, every system gets it')
     .version(context.version)
     .showSuggestionAfterError()
+    // An option belongs to the command it stands behind: `networks` and `networks show` share names.
+    .enablePositionalOptions()
 
   /** A command that reads the configuration. */
   const command = (parent: Command, usage: string, description: string): Command =>
@@ -72,7 +74,6 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .addOption(json)
     .action(async (options: Parameters<typeof log>[0]) => finish(await log(options, context)))
 
-  // Options of the list may stand after its name only, so that `show` has its own.
   const networks = command(
     program,
     'networks',

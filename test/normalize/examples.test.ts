@@ -23,7 +23,8 @@ function isRead(rule: NetworkRule, name: string): boolean {
   const { fields = {}, status, verify } = rule
   const named = [...Object.values(fields).flat(), ...(status?.from ?? []), ...textsIn(verify)]
   return (
-    rule.aliases === 'common' || named.some(text => text === name || text.includes(`{${name}}`))
+    rule.aliases === 'common' ||
+    named.some(text => text.replace(/\|.*/, '') === name || text.includes(`{${name}}`))
   )
 }
 
