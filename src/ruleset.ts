@@ -146,7 +146,10 @@ function compileNetwork(
     }),
   )
   const reply = take(
-    compileReply(rule.value.reply, { answerRejectedWith: network.answer_rejected_with }),
+    compileReply(rule.value.reply, {
+      answerRejectedWith: network.answer_rejected_with,
+      settings: network.settings,
+    }),
   )
   if (!verifier || !normalize || !reply) return undefined
   const windowDays = network.window_days ?? dedupe.window_days ?? DEFAULT_WINDOW_DAYS

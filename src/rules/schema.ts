@@ -222,6 +222,8 @@ export const networkRule = record(
         'affiliate-platform',
         'cpa-network',
         'offerwall',
+        'survey-wall',
+        'rewarded-ads',
         'marketplace',
         'mmp',
         'tracker',
