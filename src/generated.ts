@@ -1,8 +1,33 @@
 /** Every file of this repository that is made from its sources: path from the root → text. */
 import { generatedSchemas } from './config/json-schema.ts'
+import { schemaPage } from './config/schema-page.ts'
+import { configSchema } from './config/schema.ts'
+import { observabilityFiles } from './observe/generated.ts'
+import { destinationRule, networkRule } from './rules/schema.ts'
 
 export async function generatedFiles(_root: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()
   for (const [name, text] of generatedSchemas()) files.set(`rules/schema/${name}`, text)
+  files.set(
+    'docs/reference/postern-yaml.md',
+    schemaPage(
+      'postern.yaml',
+      'Every option of the configuration. Secrets are `${ENV}`, `${ENV:-default}` or `${file:/path}`.',
+      configSchema,
+    ),
+  )
+  files.set(
+    'docs/reference/network-rules.md',
+    schemaPage('Network rules', 'Every option of `rules/networks/<id>.yaml`.', networkRule),
+  )
+  files.set(
+    'docs/reference/destination-rules.md',
+    schemaPage(
+      'Destination rules',
+      'Every option of `rules/destinations/<id>.yaml`.',
+      destinationRule,
+    ),
+  )
+  for (const [path, text] of observabilityFiles()) files.set(path, text)
   return files
 }

@@ -28,8 +28,7 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
   const collect = (value: string, before: string[] = []) => [...before, value]
 
   command(program, 'start', 'run the gateway until it is told to stop').action(
-    async ({ config }: { config: string }) =>
-      finish(await start({ config, isAlone: true }, context)),
+    async ({ config }: { config: string }) => finish(await start({ config }, context)),
   )
 
   command(program, 'check', 'check configuration and rules; exits 1 on any fault')

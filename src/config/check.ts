@@ -5,7 +5,7 @@
 import type { Catalogue } from '../rules/catalogue.ts'
 import type { SourceDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
-import { nearest } from '../rules/nearest.ts'
+import { nearest } from '../rules/similar.ts'
 import type { DestinationRule } from '../rules/schema.ts'
 import { checkNetwork } from './check-network.ts'
 import { checkCidrs, checkServer } from './check-server.ts'

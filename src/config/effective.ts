@@ -44,7 +44,11 @@ export interface EffectiveConfig {
     readonly trusted_proxies: readonly string[]
     readonly limits: Given<NonNullable<ServerConfig['limits']>>
   }
-  readonly admin: { readonly listen: ListenAddress; readonly token: string | undefined }
+  readonly admin: {
+    readonly listen: ListenAddress
+    readonly token: string | undefined
+    readonly collect_interval_ms: number
+  }
   readonly log: Given<NonNullable<Config['log']>>
   readonly workers: number
   readonly store: Given<Omit<StoreConfig, 'redis'>> & {
@@ -76,7 +80,12 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
       trusted_proxies: server?.trusted_proxies ?? [...DEFAULTS.server.trusted_proxies],
       limits: { ...DEFAULTS.server.limits, ...server?.limits },
     },
-    admin: { listen: address(admin?.listen ?? DEFAULTS.admin.listen), token: admin?.token },
+    admin: {
+      ...DEFAULTS.admin,
+      ...admin,
+      listen: address(admin?.listen ?? DEFAULTS.admin.listen),
+      token: admin?.token,
+    },
     log: { ...DEFAULTS.log, ...log },
     workers: config.workers ?? DEFAULTS.workers,
     store: {

@@ -1,7 +1,8 @@
 /** The shape of postern.yaml. Every option here is enforced somewhere; unknown keys are faults. */
 import { Type, type Static } from 'typebox'
 import { STATUSES } from '../model/status.ts'
-import { choice, DECIMAL_PATTERN, mapOf, matcher, NAME_PATTERN, record } from '../rules/schema.ts'
+import { matcher } from '../rules/schema.ts'
+import { choice, DECIMAL_PATTERN, mapOf, NAME_PATTERN, record } from '../rules/shape.ts'
 
 const optional = Type.Optional
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
@@ -51,6 +52,9 @@ const admin = record({
   listen: optional(listen),
   token: optional(
     text('Bearer token of the admin API; without it only /metrics, /healthz and /readyz answer'),
+  ),
+  collect_interval_ms: optional(
+    milliseconds('How often metrics look at the shared state of the store; default 5000', 50),
   ),
 })
 
@@ -160,6 +164,13 @@ const network = record({
     Type.Integer({ minimum: 1, maximum: 366, description: 'Replaces the rule’s dedupe window' }),
   ),
   on_amount_change: optional(choice(['ignore', 'update', 'add'] as const, 'Replaces the rule’s')),
+  max_silence_hours: optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 8760,
+      description: 'Silence of this network that is worth an alert; default none',
+    }),
+  ),
   answer_rejected_with: optional(
     Type.Integer({ minimum: 200, maximum: 499, description: 'HTTP status of every rejection' }),
   ),

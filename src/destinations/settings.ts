@@ -1,6 +1,6 @@
 /** The values that an operator sets for a destination, checked against what it declares. */
 import { fail, ok, type Result } from '../base/result.ts'
-import { compilePattern } from '../rules/match.ts'
+import { compileWholePattern } from '../rules/match.ts'
 import type { DestinationRule } from '../rules/schema.ts'
 import { nearest } from '../rules/similar.ts'
 import { encodeForm, encodeJson, encodeUrl } from '../rules/template.ts'
@@ -48,7 +48,7 @@ export function resolveSettings(
     const problem = value === '' ? undefined : problemOf(value, declaration)
     if (problem) faults.push(configFault(path, `setting "${name}" ${problem}`, declaration.title))
     if (declaration.pattern !== undefined && value !== '') {
-      const pattern = compilePattern(declaration.pattern)
+      const pattern = compileWholePattern(declaration.pattern)
       if (!pattern.ok) faults.push(ruleFault([...path, 'pattern'], pattern.error))
       else if (!pattern.value(value)) {
         faults.push(configFault(path, `setting "${name}" has the wrong form`, declaration.title))

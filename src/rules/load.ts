@@ -5,7 +5,8 @@
  */
 import { fail, ok, type Result } from '../base/result.ts'
 import { parseDocument, RULE_FILE, type SourceDocument } from './document.ts'
-import type { Fault, Location, Path, RuleFault } from './faults.ts'
+import type { Fault, Location, Path } from './faults.ts'
+import type { RuleFault } from './rule-fault.ts'
 import { sortFaults } from './faults.ts'
 import { lintDestination, lintNetwork } from './lint.ts'
 import { destinationRule, networkRule } from './schema.ts'

@@ -20,8 +20,9 @@ function load(file: string): NetworkRule {
 
 /** By a field, a check, or a common alias. */
 function isRead(rule: NetworkRule, name: string): boolean {
-  const { fields = {}, verify } = rule
-  const named = [...Object.values(fields).flat(), ...verify.flatMap(check => check.signature?.from)]
+  const { fields = {}, status, verify } = rule
+  const read = [...Object.values(fields).flat(), ...(status?.from ?? [])]
+  const named = [...read, ...verify.flatMap(check => check.signature?.from)]
   return rule.aliases === 'common' || [...named, ...verify.map(check => check.token)].includes(name)
 }
 

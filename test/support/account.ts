@@ -14,8 +14,8 @@ export interface Account {
   readonly changed: readonly string[]
   /** Ids delivered under more than one delivery id: must be empty. */
   readonly doubled: readonly string[]
-  /** Repeats of a delivery id: allowed only where an answer was lost. */
-  readonly repeats: number
+  /** Arrivals that came again under the same delivery id: allowed only where an answer was lost. */
+  readonly repeated: readonly Arrival[]
 }
 
 /** `idOf` reads the sender's id out of an arrival; `dead` are ids found in the dead letters. */
@@ -27,8 +27,13 @@ export function account(
 ): Account {
   const deliveries = new Map<string, Set<string>>()
   const contents = new Map<string, Set<string>>()
+  const latest = new Map<string, Arrival>()
+  const repeated: Arrival[] = []
   for (const arrival of arrivals) {
     const id = idOf(arrival)
+    const before = latest.get(arrival.deliveryId)
+    if (before) repeated.push(before)
+    latest.set(arrival.deliveryId, arrival)
     deliveries.set(id, (deliveries.get(id) ?? new Set()).add(arrival.deliveryId))
     const content = `${arrival.path}?${arrival.query.toString()}\n${arrival.body}`
     contents.set(arrival.deliveryId, (contents.get(arrival.deliveryId) ?? new Set()).add(content))
@@ -38,6 +43,6 @@ export function account(
     invented: [...deliveries.keys()].filter(id => !journal.sent.has(id)),
     changed: [...contents].filter(([, set]) => set.size > 1).map(([id]) => id),
     doubled: [...deliveries].filter(([, ids]) => ids.size > 1).map(([id]) => id),
-    repeats: arrivals.length - contents.size,
+    repeated,
   }
 }

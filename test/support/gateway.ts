@@ -39,11 +39,10 @@ export function writeConfig(folder: string, config: Record<string, unknown>): st
   const file = join(folder, 'postern.yaml')
   writeFileSync(
     file,
-    stringify({
-      server: { listen: '127.0.0.1:0' },
-      admin: { listen: '127.0.0.1:0' },
-      ...config,
-    }),
+    stringify(
+      { server: { listen: '127.0.0.1:0' }, admin: { listen: '127.0.0.1:0' }, ...config },
+      { aliasDuplicateObjects: false },
+    ),
   )
   return file
 }

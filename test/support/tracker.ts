@@ -10,6 +10,8 @@ export interface Arrival {
   readonly body: string
   /** What it was answered: a status, or 0 for an answer that never came. */
   readonly answered: number
+  /** Monotonic milliseconds, as `performance.now()`. */
+  readonly at: number
 }
 
 export interface Tracker {
@@ -21,7 +23,7 @@ export interface Tracker {
   /** Status to answer by path; `'hang'` never answers. Default 200. */
   readonly behave: Map<
     string,
-    number | 'hang' | ((arrival: Omit<Arrival, 'answered'>) => number | 'hang')
+    number | 'hang' | ((arrival: Omit<Arrival, 'answered' | 'at'>) => number | 'hang')
   >
   close(): Promise<void>
 }
@@ -42,7 +44,11 @@ export async function startTracker(t: Teardown): Promise<Tracker> {
       }
       const rule = behave.get(url.pathname) ?? 200
       const answer = typeof rule === 'function' ? rule(arrival) : rule
-      arrivals.push({ ...arrival, answered: answer === 'hang' ? 0 : answer })
+      arrivals.push({
+        ...arrival,
+        answered: answer === 'hang' ? 0 : answer,
+        at: performance.now(),
+      })
       if (answer === 'hang') return
       response.statusCode = answer
       response.end('OK')

@@ -8,7 +8,7 @@ import type { Param, Postback } from '../../src/model/postback.ts'
 import { paramKey } from '../../src/model/postback.ts'
 import { DEFAULT_LIMITS } from '../../src/receive/limits.ts'
 import { readPostback } from '../../src/receive/read.ts'
-import type { Check, SignatureCheck } from '../../src/rules/schema.ts'
+import type { Check, SignatureCheck } from '../../src/rules/check-schema.ts'
 import { compileSource } from '../../src/rules/source.ts'
 import type { VerifyOptions } from '../../src/verify/context.ts'
 import { decodeSignature } from '../../src/verify/encoding.ts'
@@ -461,7 +461,10 @@ t.test('what is signed passes', async t => {
     }
   })
   t.test('or it is said why not', async t => {
-    t.match(signs([{ token: 'json:a.b' }], get('/in/acme')), /cannot be put/)
+    t.match(signs([{ token: 'json:a.b' }], get('/in/acme')), /has no "b"/)
+    t.match(signs([{ token: 'json:a[0]' }], get('/in/acme')), /cannot be put/)
+    t.match(signs([{ token: 'literal:x' }], get('/in/acme')), /cannot be put/)
+    t.match(signs([{ token: 'k|trim' }], get('/in/acme')), /cannot be undone/)
     t.match(signs([{ token: 'path:event' }], get('/in/acme')), /path like/)
     t.match(signs([{ token: 'k' }], post('application/json', '{"a":{"k":"1"},"k":"2"}')), /more than once/) // prettier-ignore
     t.match(signs([{ signature: md5 }], get('/in/acme?tx=1&tx=2')), /param_duplicate/)
