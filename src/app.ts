@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
-import { createAdmin } from './admin/server.ts'
+import { createAdmin, renewCertificate } from './admin/server.ts'
 import type { Clock } from './base/clock.ts'
 import { fail, ok, type Result } from './base/result.ts'
 import { createDispatcher } from './deliver/dispatcher.ts'
@@ -105,12 +105,15 @@ export function createApp(options: AppOptions): App {
   const receiver = createReceiver({
     limits: receiveLimits(rules),
     trustedProxies: config.server.trusted_proxies,
+    allowedHosts: config.server.allowed_hosts,
+    certificate: options.rules.loaded.tls.server,
     clock,
     handle,
     probe: network => {
       const known = rules.networks.get(network)
       return known?.isProbed ? known.reply('probe', undefined) : undefined
     },
+    terms: network => rules.networks.get(network)?.terms,
     refuse: (name, { reason, detail }) => {
       const network = rules.networks.get(name ?? '')
       if (!network) {
@@ -128,8 +131,10 @@ export function createApp(options: AppOptions): App {
   if (!receiver.ok) throw new Error('server.trusted_proxies was not checked before')
   const { value: edge } = receiver
 
+  const showsClients = config.privacy.client_addresses !== 'off'
+
   function told(fact: PostbackFact): void {
-    events.postback(fact)
+    events.postback(showsClients ? fact : { ...fact, client: undefined })
     if (config.store.decisions === 0) return
     const { conversion, record, destinations, network, reason, detail, receivedAt: at } = fact
     notes.add({
@@ -173,6 +178,7 @@ export function createApp(options: AppOptions): App {
         health,
         metrics: () => metrics.registry.metrics(),
         contentType: metrics.registry.contentType,
+        certificate: rules.loaded.tls.admin,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
@@ -207,6 +213,9 @@ export function createApp(options: AppOptions): App {
     start,
     reload: next => {
       rules = next
+      const { tls } = rules.loaded
+      if (tls.server) edge.setCertificate(tls.server)
+      if (tls.admin && admin) renewCertificate(admin, tls.admin)
       dispatcher.reload()
     },
     close: () => (closing ??= close()),
@@ -224,13 +233,17 @@ const UNREAD = {
 } as const
 
 function receiveLimits(rules: RuleSet) {
-  const { url_bytes, body_bytes, in_flight, request_timeout_ms } = rules.loaded.value.server.limits
+  const { limits } = rules.loaded.value.server
   return {
     ...readLimits(rules.loaded),
-    urlBytes: url_bytes,
-    bodyBytes: body_bytes,
-    inFlight: in_flight,
-    requestTimeoutMs: request_timeout_ms,
+    urlBytes: limits.url_bytes,
+    bodyBytes: limits.body_bytes,
+    headerBytes: limits.header_bytes,
+    inFlight: limits.in_flight,
+    requestTimeoutMs: limits.request_timeout_ms,
+    headerTimeoutMs: limits.header_timeout_ms,
+    connections: limits.connections,
+    addressRate: limits.address_rate_per_second,
   }
 }
 

@@ -30,6 +30,7 @@ export async function startPrimary(rules: RuleSet, context: CommandContext): Pro
     },
     metrics: async () => workers.metrics(await metrics.registry.getMetricsAsJSON()),
     contentType: metrics.registry.contentType,
+    certificate: rules.loaded.tls.admin,
   })
   await admin.listen({ ...config.admin.listen })
   const demo = config.demo && (await startDemo(config.demo.listen, events.demoReceived))
