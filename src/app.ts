@@ -21,6 +21,7 @@ import { createReceiver } from './receive/server.ts'
 import { readLimits, type RuleSet } from './ruleset.ts'
 import { createNotes } from './store/notes.ts'
 import { createReplays } from './store/replays.ts'
+import { createUpkeep } from './store/upkeep.ts'
 import { StoreError } from './store/store.ts'
 import { createStore, unsafe } from './stores.ts'
 
@@ -92,6 +93,11 @@ export function createApp(options: AppOptions): App {
     storeAnswered: health.setStore,
     storeFailed: events.storeFailed,
   })
+  const upkeep = createUpkeep({
+    store,
+    deadKeepMs: config.store.dead_letter_days * 86_400_000,
+    onError: error => events.storeFailed({ operation: 'expire', error }),
+  })
   const replays = createReplays({ max: REPLAYS_MAX, clock })
   const handle = createPipeline({
     rules: () => rules,
@@ -145,6 +151,7 @@ export function createApp(options: AppOptions): App {
       record,
       click_id: conversion?.click_id,
       transaction_id: conversion?.transaction_id,
+      conversion_id: conversion?.id,
       status: conversion?.status,
       destinations,
     })
@@ -187,6 +194,7 @@ export function createApp(options: AppOptions): App {
     if (problem !== undefined) return fail(problem)
     dispatcher.start()
     collector.start()
+    upkeep.start()
     port = await edge.start({ ...config.server.listen })
     health.setStore(true)
     health.set('ready')
@@ -203,6 +211,7 @@ export function createApp(options: AppOptions): App {
     await edge.close()
     await dispatcher.drain(DRAIN_MS)
     collector.stop()
+    await upkeep.stop()
     await notes.close()
     await store.close()
     await demo?.close()
