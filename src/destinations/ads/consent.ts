@@ -18,7 +18,7 @@ export function readConsent(text: string | undefined): Consent {
 
 const PERSON: readonly TextField[] = [
   'user_id', 'ip', 'user_agent', 'email', 'phone', 'first_name', 'last_name', 'city', 'region', 'zip',
-  'birth_date', 'gender', 'gaid', 'idfa', 'idfv', 'android_id', 'fbp', 'ttp', 'scid', 'rdt_uuid',
+  'birth_date', 'gender', 'country', 'gaid', 'idfa', 'idfv', 'android_id', 'fbp', 'ttp', 'scid', 'rdt_uuid',
   'ga_client_id', 'ga_session_id',
 ] // prettier-ignore
 

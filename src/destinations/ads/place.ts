@@ -75,7 +75,7 @@ function countryNames(): Map<string, string> {
     ['uae', 'ae'],
   ])
   const known = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
-  const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ']
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
   for (const first of letters) {
     for (const second of letters) {
       const code = first + second
