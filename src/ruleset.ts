@@ -146,7 +146,10 @@ function compileNetwork(
     }),
   )
   const reply = take(
-    compileReply(rule.value.reply, { answerRejectedWith: network.answer_rejected_with }),
+    compileReply(rule.value.reply, {
+      answerRejectedWith: network.answer_rejected_with,
+      settings: network.settings,
+    }),
   )
   if (!verifier || !normalize || !reply) return undefined
   const windowDays = network.window_days ?? dedupe.window_days ?? DEFAULT_WINDOW_DAYS
@@ -179,7 +182,7 @@ function compileDestination(
   const rule = catalogue.destinations.get(options.rule)
   const definition = rule?.value ?? DESTINATION_TYPES.find(({ type }) => type === options.rule)
   if (!definition) return undefined
-  const created = createDestination(id, options, definition)
+  const created = createDestination(id, options, definition, config.rates)
   if (!created.ok) {
     for (const found of created.error) {
       const isRule = found.in === 'rule' && rule !== undefined

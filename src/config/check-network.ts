@@ -100,7 +100,6 @@ function hasSecret(template = ''): boolean {
   return /\{secret[|}]/.test(template)
 }
 
-function usesUrl({ signature, url_signature: url }: Check): boolean {
-  if (url) return url.covers === 'url'
-  return signature !== undefined && /\{url[|}]/.test(signature.over)
+function usesUrl({ url_signature: url }: Check): boolean {
+  return url?.covers === 'url'
 }

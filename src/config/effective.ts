@@ -59,6 +59,8 @@ export interface EffectiveConfig {
   readonly rules: readonly string[]
   readonly networks: Readonly<Record<string, EffectiveNetwork>>
   readonly destinations: Readonly<Record<string, EffectiveDestination>>
+  /** `EUR/USD` → rate. */
+  readonly rates: Readonly<Record<string, string>>
   readonly routes: readonly RouteConfig[]
   /** Set where the configuration asks for the stand-in tracker. */
   readonly demo: { readonly listen: ListenAddress } | undefined
@@ -112,6 +114,7 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
       rule: destination.rule ?? name,
       ...settingsOf(destination.settings, parts.destinationSettings(name)),
     })),
+    rates: config.rates ?? {},
     routes: config.routes,
     demo: demo && { listen: address(demo.listen ?? DEFAULTS.demo.listen) },
   })

@@ -220,6 +220,12 @@ const destination = record({
     }),
   ),
   allow_private: optional(cidrs('Private networks it may live in')),
+  other_currency: optional(
+    choice(
+      ['drop', 'refuse', 'convert'] as const,
+      'A payout in a currency it does not take: send no amount, dead letter, or convert by `rates`; default: the rule’s',
+    ),
+  ),
 })
 export type DestinationConfig = Static<typeof destination>
 
@@ -282,6 +288,16 @@ export const configSchema = record(
     ),
     networks: mapOf(network, 'Name in the URL → network', NAME_PATTERN),
     destinations: mapOf(destination, 'Name → destination', NAME_PATTERN),
+    rates: optional(
+      mapOf(
+        Type.String({
+          pattern: '^(?!0+(\\.0+)?$)\\d{1,10}(\\.\\d{1,12})?$',
+          description: 'How much one unit of the first is in the second, such as "1.0825"',
+        }),
+        '`EUR/USD` → rate, for destinations that convert; yours to keep up to date',
+        '^[A-Z]{3}/[A-Z]{3}$',
+      ),
+    ),
     routes: Type.Array(route, {
       description: 'A conversion goes to every destination of every route it matches, once each',
     }),

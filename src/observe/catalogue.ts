@@ -175,6 +175,10 @@ export const CATALOGUE = {
     type: 'counter', name: 'postern_destination_circuit_transitions_total',
     labels: ['destination', 'state'], bound: '3 D', help: 'Circuit breaker changes, by new state.',
   },
+  authFailures: {
+    type: 'counter', name: 'postern_destination_auth_failures_total', labels: ['destination'],
+    bound: 'D', help: 'Attempts that a destination refused for its credentials; it is parked then.',
+  },
   egressBlocked: {
     type: 'counter', name: 'postern_egress_blocked_total', labels: ['destination', 'reason'],
     bound: '7 D', help: 'Attempts that the egress guard refused, by kind of address.',
