@@ -12,7 +12,7 @@ import type {
   RequestFault,
 } from '../model/delivery.ts'
 import type { Status } from '../model/status.ts'
-import type { DestinationExample } from '../rules/destination-schema.ts'
+import type { DestinationExample, DestinationRule } from '../rules/destination-schema.ts'
 import type { PolicyHints } from './policy.ts'
 import type { SettingDeclarations } from './settings.ts'
 
@@ -33,6 +33,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   /** Its name in `rule:`; `[a-z0-9][a-z0-9_-]*`. */
   readonly type: string
   readonly title: string
+  /** Default `ad-platform`, which nearly all of them are. */
+  readonly kind?: DestinationRule['kind']
   /** The page the facts come from. */
   readonly docs: string
   /** Pinned version of the vendor's API, where it has one. */
@@ -68,7 +70,7 @@ export interface OpenDestination {
 /** A definition without its type parameters, as the registry lists it. */
 export interface DestinationType extends Pick<
   DestinationDefinition<SettingDeclarations, never>,
-  'type' | 'title' | 'docs' | 'apiVersion' | 'notes' | 'settings' | 'statuses' | 'policy'
+  'type' | 'title' | 'kind' | 'docs' | 'apiVersion' | 'notes' | 'settings' | 'statuses' | 'policy'
 > {
   readonly examples: readonly DestinationExample[]
   open(values: ReadonlyMap<string, string>): Result<OpenDestination, readonly SettingFault[]>

@@ -76,7 +76,7 @@ t.test('send fires the example of a rule, signed with the configured token', asy
   const config = install(folder, { store: { type: 'lmdb', path: folder }, tracker: tracker.url })
   const env = { TEST_TOKEN: 'another-token-than-the-example' }
   const gateway = await startGateway(t, config, env)
-  const sent = await cli(['send', 'net', '-c', config, '--to', gateway.url], env)
+  const sent = await cli(['send', 'net', '-c', config, '--gateway', gateway.url], env)
   t.equal(sent.code, 0, sent.stdout + sent.stderr)
   t.match(sent.stdout, /200 OK/)
   t.notMatch(sent.stdout, env.TEST_TOKEN)
