@@ -201,7 +201,10 @@ t.test('a signature that changes by one character is no signature', async t => {
       const [name, value] = header
       for (let at = 0; at < value.length; at++) {
         const byte = String.fromCharCode(value.charCodeAt(at) ^ 1)
-        const headers = { ...draft.headers, [name]: value.slice(0, at) + byte + value.slice(at + 1) }
+        const headers = {
+          ...draft.headers,
+          [name]: value.slice(0, at) + byte + value.slice(at + 1),
+        }
         t.not(verdict(verifier, { ...draft, headers }), 'ok', `${vector.id}: ${headers[name]}`)
       }
       continue
