@@ -14,7 +14,7 @@ import type {
   TokenGrant,
 } from '../model/delivery.ts'
 import type { Status } from '../model/status.ts'
-import type { DestinationExample } from '../rules/schema.ts'
+import type { DestinationExample, DestinationRule } from '../rules/schema.ts'
 import type { PolicyHints } from './policy.ts'
 import type { SettingDeclarations } from './settings.ts'
 
@@ -39,6 +39,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   readonly title: string
   /** The page the facts come from. */
   readonly docs: string
+  /** How far the facts are proven; default `vendor`. */
+  readonly verified?: DestinationRule['verified']
   /** Pinned version of the vendor's API, where it has one. */
   readonly apiVersion?: string
   readonly notes?: string
@@ -83,6 +85,7 @@ export interface DestinationType extends Pick<
   | 'type'
   | 'title'
   | 'docs'
+  | 'verified'
   | 'apiVersion'
   | 'notes'
   | 'settings'

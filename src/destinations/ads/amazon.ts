@@ -30,6 +30,7 @@ export const amazon = defineAdPlatform({
   type: 'amazon',
   title: 'Amazon Ads conversions',
   docs: 'https://advertising.amazon.com/API/docs/en-us/guides/conversions-api/overview',
+  verified: 'community',
   apiVersion: API_VERSION,
   notes:
     'For Europe set base_url to https://advertising-api-eu.amazon.com, for the Far East to https://advertising-api-fe.amazon.com. Only people can be matched: there is no click id. A value is sent for purchases only. In Europe consent is demanded: set consent. There is no test mode and no way to take a conversion back.',

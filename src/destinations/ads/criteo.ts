@@ -14,6 +14,7 @@ export const criteo = defineAdPlatform({
   type: 'criteo',
   title: 'Criteo Events API',
   docs: 'https://guides.criteotilt.com/events-api/',
+  verified: 'community',
   apiVersion: API_VERSION,
   notes:
     'Only transactions. The item is the offer, at the value of the conversion. Criteo deduplicates by transaction id only as far as it says nothing else: after a lost answer a conversion is not repeated. There is no test mode and no way to take a conversion back.',

@@ -11,6 +11,7 @@ export const kwai = defineAdPlatform({
   type: 'kwai',
   title: 'Kwai Event API',
   docs: 'https://business.kwai.com/',
+  verified: 'community',
   notes:
     'No public vendor page: compare with the account manager before relying on it. The click id is that of the macro on the click URL: name the sub id that carries it in click_id_from. Repeats are not told apart there: after a lost answer a conversion is not repeated. There is no way to take a conversion back.',
   host: 'https://www.adsnebula.com',

@@ -14,6 +14,7 @@ export const nextdoor = defineAdPlatform({
   type: 'nextdoor',
   title: 'Nextdoor Conversions API',
   docs: 'https://developer.nextdoor.com/reference/conversions-track',
+  verified: 'community',
   apiVersion: API_VERSION,
   notes:
     'Phone numbers are hashed as the ten digits of a North American number; others are left out. There is no way to take a conversion back.',

@@ -17,6 +17,7 @@ export const openai = defineAdPlatform({
   type: 'openai',
   title: 'OpenAI Ads conversions',
   docs: 'https://developers.openai.com/ads/conversions-api',
+  verified: 'unverified',
   apiVersion: API_VERSION,
   notes:
     'The click id is oppref: name the sub id that carries it in click_id_from. Every event type must be registered for the pixel. Amounts go in hundredths; the shape of data is not described publicly and may change. There is no way to take a conversion back.',

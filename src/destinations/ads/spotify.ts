@@ -13,6 +13,7 @@ export const spotify = defineAdPlatform({
   type: 'spotify',
   title: 'Spotify Conversions API',
   docs: 'https://ads.spotify.com/en-US/help-center/spotify-conversions-api/',
+  verified: 'community',
   notes:
     'No public page says in which form a phone number is hashed; it is hashed with its plus sign, as most platforms want it. There is no test mode and no way to take a conversion back.',
   host: 'https://capi.spotify.com',
