@@ -11,10 +11,12 @@ import { createDispatcher } from './deliver/dispatcher.ts'
 import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
 import { createCollector } from './observe/collector.ts'
+import { createFront, type Front } from './front.ts'
 import type { Events, PostbackFact } from './observe/events.ts'
 import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { createPipeline } from './pipeline.ts'
+import type { ShadowFact } from './proxy/shadow.ts'
 import { REASONS } from './reasons.ts'
 import { defaultReply } from './receive/reply.ts'
 import { createReceiver } from './receive/server.ts'
@@ -64,6 +66,7 @@ export function createApp(options: AppOptions): App {
   let port = config.server.listen.port
   let admin: FastifyInstance | undefined
   let demo: Demo | undefined
+  let front: Front | undefined
   let closing: Promise<void> | undefined
 
   const store = createStore(config.store, {
@@ -82,31 +85,33 @@ export function createApp(options: AppOptions): App {
     transport,
     clock,
     events,
-    destinations: () => rules.destinations,
+    destinations: () => front?.destinations() ?? rules.destinations,
   })
   const collector = createCollector({
     store,
     metrics,
     clock,
     inMemory: () => dispatcher.snapshot(),
+    read: (ledgers, startedAt) => front?.ledgersRead(ledgers, startedAt),
     storeAnswered: health.setStore,
     storeFailed: events.storeFailed,
   })
   const replays = createReplays({ max: REPLAYS_MAX, clock })
-  const handle = createPipeline({
-    rules: () => rules,
+  const ports = {
     store,
     accept: createAccept(store, replays, events),
     dispatcher,
     clock,
     told,
     unrouted: events.unrouted,
-  })
+  }
+  const handle = createPipeline({ ...ports, rules: () => rules })
   const receiver = createReceiver({
     limits: receiveLimits(rules),
+    ...foreignLimits(rules),
     trustedProxies: config.server.trusted_proxies,
     clock,
-    handle,
+    handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
       return known?.isProbed ? known.reply('probe', undefined) : undefined
@@ -127,6 +132,18 @@ export function createApp(options: AppOptions): App {
   // The addresses were checked when the configuration was loaded.
   if (!receiver.ok) throw new Error('server.trusted_proxies was not checked before')
   const { value: edge } = receiver
+  if (rules.front) {
+    front = createFront({
+      rules: () => rules,
+      edge,
+      pipeline: ports,
+      transport,
+      clock,
+      events,
+      sampled,
+    })
+    dispatcher.reload()
+  }
 
   function told(fact: PostbackFact): void {
     events.postback(fact)
@@ -143,6 +160,13 @@ export function createApp(options: AppOptions): App {
       status: conversion?.status,
       destinations,
     })
+  }
+
+  /** Samples of answers that differ are kept among the decisions: `postern log` shows them. */
+  function sampled({ network, result, detail, at }: ShadowFact & { at: number }): void {
+    events.shadowDiffered({ network, result })
+    if (config.store.decisions === 0) return
+    notes.add({ ...NOTHING_KNOWN, at, network, reason: `shadow_${result}`, detail })
   }
 
   /** Waits for a store that is away; a store that is wrong is for a person to mend. */
@@ -194,7 +218,9 @@ export function createApp(options: AppOptions): App {
   async function close(): Promise<void> {
     health.set('draining')
     edge.setDraining()
+    front?.endTunnels()
     await edge.close()
+    await front?.close()
     await dispatcher.drain(DRAIN_MS)
     collector.stop()
     await notes.close()
@@ -206,13 +232,23 @@ export function createApp(options: AppOptions): App {
   return {
     start,
     reload: next => {
-      rules = next
+      // Whether there is a proxy is settled at the start.
+      rules = { ...next, front: front && (next.front ?? rules.front) }
+      front?.reload()
       dispatcher.reload()
     },
     close: () => (closing ??= close()),
     health,
   }
 }
+
+const NOTHING_KNOWN = {
+  record: undefined,
+  click_id: undefined,
+  transaction_id: undefined,
+  status: undefined,
+  destinations: [],
+} as const
 
 const UNREAD = {
   method: 'other',
@@ -232,6 +268,13 @@ function receiveLimits(rules: RuleSet) {
     inFlight: in_flight,
     requestTimeoutMs: request_timeout_ms,
   }
+}
+
+function foreignLimits({ loaded }: RuleSet) {
+  const { proxy } = loaded.value
+  if (!proxy) return {}
+  const { header_bytes: headerBytes, request_timeout_ms: requestTimeoutMs } = proxy
+  return { foreign: { headerBytes, requestTimeoutMs } }
 }
 
 function isPassing(error: unknown): boolean {

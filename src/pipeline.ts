@@ -9,7 +9,7 @@ import type { Conversion } from './model/conversion.ts'
 import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import type { PostbackFact } from './observe/events.ts'
-import { REASONS, type Reason } from './reasons.ts'
+import { REASONS, type Outcome, type Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
 import { firstDueMs, hopOf, isEmpty, toEntry, toRecord } from './record.ts'
 import type { NetworkRuntime, RuleSet } from './ruleset.ts'
@@ -37,7 +37,7 @@ export interface PipelinePorts {
 const MAX_HOPS = 5
 
 export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
-  return async function handle(sent: Postback): Promise<Reply> {
+  return async function handle(sent: Postback, ended?: Story['ended']): Promise<Reply> {
     const started = clock.monotonic()
     const rules = ports.rules()
     const network = rules.networks.get(sent.network)
@@ -45,7 +45,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
       ports.unrouted('unknown_network')
       return defaultReply('unknown_network')
     }
-    const story: Story = { sent, network, started }
+    const story: Story = { sent, network, started, ended }
     if (!network.isEnabled) return answer(story, 'network_disabled')
     if (network.isProbed && isEmpty(sent)) return answer(story, 'probe')
     const hop = hopOf(sent)
@@ -69,7 +69,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
 
     const routed = rules.router.route(conversion)
 
-    const record = toRecord(store.newRecord(id), conversion, routed, hop)
+    const record = toRecord(store.newRecord(id), conversion, routed, hop, sent.original)
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
     const told: Story = { ...story, conversion, record: record.id }
@@ -91,6 +91,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const { outcome } = REASONS[reason]
     const durationMs = clock.monotonic() - story.started
     const facts = { network: network.id, method, client, receivedAt, conversion, record }
+    story.ended?.(outcome)
     ports.told({
       ...facts,
       destinations,
@@ -109,6 +110,8 @@ interface Story {
   readonly sent: Postback
   readonly network: NetworkRuntime
   readonly started: number
+  /** For who must know more than the answer says: 200 may also be a refusal. */
+  readonly ended: ((outcome: Outcome) => void) | undefined
   readonly conversion?: PostbackFact['conversion']
   readonly record?: string
   readonly destinations?: readonly string[]

@@ -7,6 +7,7 @@ import type { EffectiveNetwork } from './config/effective.ts'
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
 import { createDestination, DESTINATION_TYPES } from './destinations/registry.ts'
+import { compileFront, type FrontRules } from './front-rules.ts'
 import type { Destination } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import { compileNormalize, type Normalize } from './normalize/normalize.ts'
@@ -45,6 +46,8 @@ export interface RuleSet {
   readonly networks: ReadonlyMap<string, NetworkRuntime>
   readonly destinations: ReadonlyMap<string, Destination>
   readonly router: Router
+  /** Set where this gateway stands in front of a tracker. */
+  readonly front: FrontRules | undefined
 }
 
 const DAY_MS = 86_400_000
@@ -85,7 +88,9 @@ export function compileRuleSet(loaded: LoadedConfig): Result<RuleSet, Fault[]> {
     destinations: [...destinations.values()],
   })
   if (!router.ok) return fail(sortFaults(router.error.map(found => source.fault(found))))
-  return ok({ loaded, networks, destinations, router: router.value })
+  const front = compileFront(loaded)
+  for (const tracker of front?.trackers ?? []) destinations.set(tracker.id, tracker)
+  return ok({ loaded, networks, destinations, router: router.value, front })
 }
 
 function compileNetwork(

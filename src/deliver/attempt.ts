@@ -95,7 +95,10 @@ async function tryOnce(
     const built = destination.request(held.record, context)
     if (!built.ok) return unbuildable(built.error.reason, built.error.detail)
     const sent = await channel.send(built.value, id, held.record.hop ?? 1)
-    if (sent.kind === 'answered') return read(sent.response, destination, clock)
+    if (sent.kind === 'answered') {
+      destination.answered?.(held.record, sent.response)
+      return read(sent.response, destination, clock)
+    }
     if (sent.result === 'template_error') return unbuildable('template_error', sent.detail)
     // A refused address may be a passing fault of the name server, so it is looked up again; but
     // not for days.

@@ -3,7 +3,7 @@
  * store must not make the metrics go away. Each round also tells whether the store answers.
  */
 import type { Clock } from '../base/clock.ts'
-import { unaccounted, type Store } from '../store/store.ts'
+import { unaccounted, type Ledger, type Store } from '../store/store.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface CollectorOptions {
@@ -11,6 +11,8 @@ export interface CollectorOptions {
   readonly metrics: Metrics
   readonly clock: Clock
   readonly inMemory: () => readonly { destination: string; waiting: number; inFlight: number }[]
+  /** Every reading, with the monotonic time at which it was begun. */
+  readonly read?: (ledgers: readonly Ledger[], startedAt: number) => void
   readonly storeAnswered: (isUp: boolean) => void
   readonly storeFailed: (fact: { operation: string; error: unknown }) => void
   readonly intervalMs?: number
@@ -28,7 +30,10 @@ export function createCollector(options: CollectorOptions): Collector {
 
   async function round(): Promise<void> {
     try {
-      for (const ledger of await store.ledgers()) {
+      const startedAt = clock.monotonic()
+      const ledgers = await store.ledgers()
+      options.read?.(ledgers, startedAt)
+      for (const ledger of ledgers) {
         const { destination, pending, deadKept, overdueMs = 0 } = ledger
         metrics.pending.set({ destination, state: 'in_memory' }, pending.journal)
         metrics.pending.set({ destination, state: 'queued' }, pending.queued)

@@ -41,6 +41,9 @@ export interface DeliveryEnd {
   readonly detail?: string | undefined
 }
 
+/** Label of the one upstream. */
+const TRACKER = 'tracker'
+
 export type CircuitState = 'closed' | 'half_open' | 'open'
 const CIRCUIT_STATES: readonly CircuitState[] = ['closed', 'half_open', 'open']
 
@@ -162,6 +165,34 @@ export function createEvents(logger: Logger, metrics: Metrics, nowSeconds: () =>
     reconciled({ count }: { count: number }): void {
       metrics.recovered.add(count, 'reconciled')
       logger.info({ count }, 'journal.reconciled')
+    },
+
+    proxied({ status, durationMs }: { status: number; durationMs: number }): void {
+      metrics.proxyRequests.inc(TRACKER, String(status))
+      metrics.proxyDuration.observe({ upstream: TRACKER }, durationMs / 1000)
+      if (status >= 502 && status <= 504) logger.debug({ status }, 'proxy.failed')
+    },
+
+    tapped(fact: { network: string; result: string }): void {
+      metrics.proxyTaps.inc(fact.network, fact.result)
+      // A copy that was given up is a conversion that the other destinations never get.
+      logger[fact.result === 'dropped' ? 'warn' : 'debug'](fact, 'proxy.tapped')
+    },
+
+    /** `reason`: why it would have been refused. */
+    tapVerified({ network, reason }: { network: string; reason: Reason | undefined }): void {
+      if (reason === undefined) return
+      metrics.tapUnverified.inc(network, reason)
+      logger.debug({ network, reason }, 'proxy.unverified')
+    },
+
+    shadowed({ network, result }: { network: string; result: string }): void {
+      metrics.shadowAnswers.inc(network, result)
+    },
+
+    /** One sample of many; what each tracker said is in the decision log. */
+    shadowDiffered(fact: { network: string; result: string }): void {
+      logger.info(fact, 'shadow.differed')
     },
 
     reloaded(fact: {

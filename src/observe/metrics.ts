@@ -145,6 +145,33 @@ export function createMetrics() {
       'destination',
     ]),
 
+    // proxy
+    proxyRequests: counter(
+      'proxy_requests_total',
+      'Requests passed to the tracker, by the status that was answered.',
+      ['upstream', 'code'],
+    ),
+    proxyDuration: histogram(
+      'proxy_request_duration_seconds',
+      'From the request to the head of its answer.',
+      ['upstream'],
+      SECONDS_ANSWER,
+    ),
+    proxyTaps: counter('proxy_taps_total', 'Tapped postbacks, by what became of the copy.', [
+      'network',
+      'result',
+    ]),
+    tapUnverified: counter(
+      'proxy_taps_unverified_total',
+      'Tapped postbacks that verification would have refused.',
+      ['network', 'reason'],
+    ),
+    shadowAnswers: counter(
+      'proxy_shadow_answers_total',
+      'Answers of the shadow tracker compared with those of the tracker.',
+      ['network', 'result'],
+    ),
+
     // store and runtime
     storeUp: gauge('store_up', '1 while the store confirms the heartbeat.', ['store']),
     storeErrors: counter('store_errors_total', 'Store calls that failed.', ['operation', 'reason']),

@@ -12,11 +12,11 @@ import { ok, type Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
 import { compileReadAddress } from './address.ts'
 import { answerBroken, markAnswered } from './broken-request.ts'
-import { refuseHead, type EdgeRefusal } from './gate.ts'
+import { refuseForeign, refuseHead, type EdgeRefusal } from './gate.ts'
 import type { ReceiveLimits } from './limits.ts'
 import { readPostback } from './read.ts'
 import { defaultReply, type Reply } from './reply.ts'
-import { parseTarget } from './target.ts'
+import { isInbound, parseTarget } from './target.ts'
 
 export interface ReceiverOptions {
   readonly limits: ReceiveLimits
@@ -32,9 +32,24 @@ export interface ReceiverOptions {
    * and returns the answer; default: the reason's own.
    */
   refuse?(network: string | undefined, refusal: EdgeRefusal): Reply
+  /** Set where requests that are no postbacks are served, too. */
+  readonly foreign?: ForeignLimits
   /** A defect: `handle` threw. The network is answered 503, since nothing is promised. */
   unexpected?(error: unknown): void
 }
+
+/**
+ * Everything that is not under `/in/` is led to `FOREIGN_ROUTE` then, round all limits of postbacks:
+ * only what is unsound HTTP is refused.
+ */
+export interface ForeignLimits {
+  /** Of the request line and headers together. */
+  readonly headerBytes: number
+  /** From the first byte of a request to its last, in ms. */
+  readonly requestTimeoutMs: number
+}
+
+export const FOREIGN_ROUTE = '/*'
 
 export interface Receiver {
   /** For further routes beside `/in/…` (a proxy, say), added before `start`. */
@@ -43,6 +58,14 @@ export interface Receiver {
   start(listen: { host: string; port: number }): Promise<number>
   /** From now on every request is answered 503 `draining` and its connection closed. */
   setDraining(): void
+  isDraining(): boolean
+  /** Canonical address of who called. */
+  client(request: IncomingMessage): string | undefined
+  /** Runs a postback that did not come in at `/in/…`; within the same bounds, never rejects. */
+  process(run: () => Promise<Reply>): Promise<Reply>
+  /** Counts a refusal and says what is answered. */
+  refuse(network: string | undefined, refusal: EdgeRefusal): Reply
+  answer(response: ServerResponse, reply: Reply): void
   /** Postbacks that are being read by the pipeline now. */
   inFlight(): number
   /** Drains, then resolves when the last connection is closed: at most the request timeout later. */
@@ -80,15 +103,56 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   }
 
   function gate(req: IncomingMessage, res: ServerResponse): boolean {
-    let why = refuseHead(req, limits.urlBytes)
-    if (!why && isDraining) why = { reason: 'draining', detail: 'shutting down' }
-    if (!why && inFlight >= limits.inFlight) {
-      why = { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
-    }
+    if (options.foreign && !isInbound(req.url ?? '')) return gateForeign(req, res)
+    const why = refuseHead(req, limits.urlBytes) ?? busy()
     if (why) refuseUnread(req, res, why)
-    else if (req.method !== 'HEAD') return true
-    else answerHead(req, res)
+    else if (req.method === 'HEAD') answerHead(req, res)
+    else {
+      if (options.foreign && req.method === 'POST') hurry(req, res)
+      return true
+    }
     return false
+  }
+
+  function gateForeign(req: IncomingMessage, res: ServerResponse): boolean {
+    const why = refuseForeign(req)
+    if (!why) return true
+    markAnswered(req.socket)
+    write(res, refusal(undefined, why), true)
+    return false
+  }
+
+  /** The server's own timeout is that of foreign uploads, and too long for a postback. */
+  function hurry(req: IncomingMessage, res: ServerResponse): void {
+    const timer = setTimeout(() => {
+      if (req.complete) return
+      markAnswered(req.socket)
+      const detail = 'the body did not arrive in time'
+      write(res, refusal(networkOf(req), { reason: 'request_timeout', detail }), true)
+      res.once('finish', () => req.socket.destroy())
+    }, limits.requestTimeoutMs)
+    req.once('close', () => clearTimeout(timer))
+  }
+
+  function busy(): EdgeRefusal | undefined {
+    if (isDraining) return { reason: 'draining', detail: 'shutting down' }
+    if (inFlight < limits.inFlight) return undefined
+    return { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
+  }
+
+  function process(run: () => Promise<Reply>): Promise<Reply> {
+    inFlight++
+    return run().then(
+      answer => {
+        inFlight--
+        return answer
+      },
+      (error: unknown) => {
+        inFlight--
+        options.unexpected?.(error)
+        return defaultReply('store_unavailable')
+      },
+    )
   }
 
   function answerHead(req: IncomingMessage, res: ServerResponse): void {
@@ -117,18 +181,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       write(res, refusal(networkOf(req), postback.error), isDraining)
       return
     }
-    inFlight++
-    handle(postback.value).then(
-      answer => {
-        inFlight--
-        write(res, answer, isDraining)
-      },
-      (error: unknown) => {
-        inFlight--
-        options.unexpected?.(error)
-        write(res, defaultReply('store_unavailable'), isDraining)
-      },
-    )
+    void process(() => handle(postback.value)).then(answer => write(res, answer, isDraining))
   }
 
   function onError(error: { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
@@ -166,7 +219,8 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
         refusal(undefined, { reason, detail: `from the HTTP parser: ${error.code}` } as EdgeRefusal)
       answerBroken(error, socket as Socket, why)
     },
-    serverFactory: route => createGatedServer(limits, gate, route),
+    serverFactory: route => createGatedServer(limits, options.foreign, gate, route),
+    ...(options.foreign ? { rewriteUrl: routeOf } : {}),
   })
   http.removeAllContentTypeParsers()
   http.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -181,7 +235,8 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     }
     write(reply.raw, refusal(undefined, why), isDraining)
   })
-  for (const url of ['/in/*', '/postback']) {
+  // Many trackers have a /postback of their own.
+  for (const url of options.foreign ? ['/in/*'] : ['/in/*', '/postback']) {
     http.route({ method: ['GET', 'POST'], url, handler: receive })
   }
 
@@ -195,6 +250,14 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     setDraining: () => {
       isDraining = true
     },
+    isDraining: () => isDraining,
+    client: req => readAddress(req.socket.remoteAddress, req.headers['x-forwarded-for']),
+    process: run => {
+      const why = busy()
+      return why ? Promise.resolve(refusal(undefined, why)) : process(run)
+    },
+    refuse: refusal,
+    answer: (response, reply) => write(response, reply, isDraining),
     inFlight: () => inFlight,
     close: async () => {
       isDraining = true
@@ -208,17 +271,23 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
 }
 
 const NO_BODY = Buffer.alloc(0)
+/** Any path does; nothing else is routed there. */
+const FOREIGN_PATH = '/foreign'
 const NO_QUERY = {}
+
+const routeOf = ({ url = '' }: { url?: string | undefined }) =>
+  isInbound(url) ? url : FOREIGN_PATH
 
 function createGatedServer(
   limits: ReceiveLimits,
+  foreign: ForeignLimits | undefined,
   gate: (req: IncomingMessage, res: ServerResponse) => boolean,
   route: (req: IncomingMessage, res: ServerResponse) => void,
 ): Server {
   return createServer(
     {
-      maxHeaderSize: limits.urlBytes + HEADER_BYTES,
-      requestTimeout: limits.requestTimeoutMs,
+      maxHeaderSize: Math.max(limits.urlBytes + HEADER_BYTES, foreign?.headerBytes ?? 0),
+      requestTimeout: foreign?.requestTimeoutMs ?? limits.requestTimeoutMs,
       headersTimeout: limits.requestTimeoutMs,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
