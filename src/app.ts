@@ -12,9 +12,12 @@ import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
 import { createCollector } from './observe/collector.ts'
 import { createFront, type Front } from './front.ts'
+import type { Configured } from './observe/configured.ts'
+import type { PublicKeys } from './keys.ts'
 import type { Events, PostbackFact } from './observe/events.ts'
 import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
+import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
 import type { ShadowFact } from './proxy/shadow.ts'
 import { REASONS } from './reasons.ts'
@@ -34,6 +37,8 @@ export interface AppOptions {
   readonly version: string
   /** False where another process of this gateway has the admin listener and the demo. */
   readonly isAlone: boolean
+  /** Those that the rules were compiled with. */
+  readonly keys: Pick<PublicKeys, 'settled' | 'close'>
   /** The process must end: the store can never work again here. */
   readonly onFatal: (error: unknown) => void
 }
@@ -59,7 +64,7 @@ const REOPEN_MS = 1000
 const REPLAYS_MAX = 100_000
 
 export function createApp(options: AppOptions): App {
-  const { events, metrics, clock, version, onFatal } = options
+  const { events, metrics, clock, version, onFatal, keys } = options
   const { value: config } = options.rules.loaded
   const health = createHealth()
   let rules = options.rules
@@ -69,11 +74,12 @@ export function createApp(options: AppOptions): App {
   let front: Front | undefined
   let closing: Promise<void> | undefined
 
-  const store = createStore(config.store, {
+  const unwatched = createStore(config.store, {
     clock,
     onFatal,
     onError: error => events.storeFailed({ operation: 'connection', error }),
   })
+  const store = watchStore(unwatched, metrics, clock)
   const notes = createNotes(store, error => events.storeFailed({ operation: 'note', error }))
   const transport = createTransport({
     clock,
@@ -91,10 +97,11 @@ export function createApp(options: AppOptions): App {
     store,
     metrics,
     clock,
-    inMemory: () => dispatcher.snapshot(),
-    read: (ledgers, startedAt) => front?.ledgersRead(ledgers, startedAt),
-    storeAnswered: health.setStore,
-    storeFailed: events.storeFailed,
+    intervalMs: config.admin.collect_interval_ms,
+    snapshot: () => dispatcher.snapshot(),
+    inFlight: () => edge.inFlight(),
+    answered: health.setStore,
+    failed: events.storeFailed,
   })
   const replays = createReplays({ max: REPLAYS_MAX, clock })
   const ports = {
@@ -102,6 +109,7 @@ export function createApp(options: AppOptions): App {
     accept: createAccept(store, replays, events),
     dispatcher,
     clock,
+    keysSettled: () => keys.settled(),
     told,
     unrouted: events.unrouted,
   }
@@ -137,6 +145,7 @@ export function createApp(options: AppOptions): App {
       rules: () => rules,
       edge,
       pipeline: ports,
+      ledgers: () => store.ledgers(),
       transport,
       clock,
       events,
@@ -184,7 +193,6 @@ export function createApp(options: AppOptions): App {
     }
     const checks = await store.safety()
     for (const { check, ok: isMet, detail } of checks) {
-      metrics.storeSafety.set({ store: store.type, check }, isMet ? 1 : 0)
       if (!isMet) events.warned(`${check}: ${detail}`)
     }
     const [refused] = unsafe(checks, config.store)
@@ -192,11 +200,13 @@ export function createApp(options: AppOptions): App {
   }
 
   async function start(): Promise<Result<Addresses, string>> {
+    events.configured(configured(rules))
     if (options.isAlone) {
       admin = createAdmin({
         health,
         metrics: () => metrics.registry.metrics(),
         contentType: metrics.registry.contentType,
+        administered: events.administered,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
@@ -204,6 +214,7 @@ export function createApp(options: AppOptions): App {
     const problem = await openStore()
     if (problem !== undefined) return fail(problem)
     dispatcher.start()
+    front?.start()
     collector.start()
     port = await edge.start({ ...config.server.listen })
     health.setStore(true)
@@ -222,7 +233,8 @@ export function createApp(options: AppOptions): App {
     await edge.close()
     await front?.close()
     await dispatcher.drain(DRAIN_MS)
-    collector.stop()
+    await collector.stop()
+    keys.close()
     await notes.close()
     await store.close()
     await demo?.close()
@@ -235,10 +247,26 @@ export function createApp(options: AppOptions): App {
       // Whether there is a proxy is settled at the start.
       rules = { ...next, front: front && (next.front ?? rules.front) }
       front?.reload()
+      events.configured(configured(rules))
       dispatcher.reload()
     },
     close: () => (closing ??= close()),
     health,
+  }
+}
+
+/** What metrics have series for. */
+function configured({ loaded, networks, destinations }: RuleSet): Configured {
+  return {
+    networks: [...networks.values()].map(({ id, isEnabled, rule }) => {
+      const { max_silence_hours: hours = 0, currency } = loaded.value.networks[id] ?? {}
+      return {
+        id,
+        maxSilenceSeconds: isEnabled ? hours * 3600 : 0,
+        currency: currency ?? rule.value.money?.currency ?? 'USD',
+      }
+    }),
+    destinations: [...destinations.keys()],
   }
 }
 

@@ -26,6 +26,7 @@ export interface FrontOptions {
   readonly rules: () => RuleSet
   readonly edge: Receiver
   readonly pipeline: Omit<PipelinePorts, 'rules'>
+  readonly ledgers: () => Promise<readonly Ledger[]>
   readonly transport: Transport
   readonly clock: Clock
   readonly events: Events
@@ -37,7 +38,8 @@ export interface Front {
   /** The configured destinations, the tracker among them. */
   destinations(): ReadonlyMap<string, Destination>
   reload(): void
-  ledgersRead(ledgers: readonly Ledger[], startedAt: number): void
+  /** Begins to watch what waits for the tracker. */
+  start(): void
   endTunnels: Proxy['endTunnels']
   close(): Promise<void>
 }
@@ -53,6 +55,7 @@ interface Views {
 }
 
 const SAMPLE_EVERY_MS = 1_000
+const LOOK_EVERY_MS = 2_000
 
 export function createFront(options: FrontOptions): Front {
   const { rules, edge, pipeline, clock, events } = options
@@ -60,6 +63,8 @@ export function createFront(options: FrontOptions): Front {
   const trusted = compileCidrs(server.trusted_proxies)
   const views = remember(rules, compileViews)
   let sampledAt = -Infinity
+  let timer: NodeJS.Timeout | undefined
+  let isClosed = false
 
   const pipelineOf = (view: (views: Views) => RuleSet) =>
     createPipeline({ ...pipeline, rules: () => view(views()) })
@@ -142,15 +147,27 @@ export function createFront(options: FrontOptions): Front {
     },
   })
 
+  /** What waits for the tracker may have been stored by any gateway, so the store is asked. */
+  async function look(): Promise<void> {
+    const startedAt = clock.monotonic()
+    try {
+      const ledgers = await options.ledgers()
+      const own = ledgers.find(({ destination }) => destination === TRACKER_OF.tap)
+      proxy.backlogRead(own ? own.pending.journal + own.pending.queued : 0, startedAt)
+    } catch (error) {
+      events.storeFailed({ operation: 'ledgers', error })
+    }
+    if (!isClosed) timer = setTimeout(() => void look(), LOOK_EVERY_MS)
+  }
+
   return {
     destinations: () => views().destinations,
     reload: () => proxy.reload(),
-    ledgersRead: (ledgers, startedAt) => {
-      const own = ledgers.find(({ destination }) => destination === TRACKER_OF.tap)
-      proxy.backlogRead(own ? own.pending.journal + own.pending.queued : 0, startedAt)
-    },
+    start: () => void look(),
     endTunnels: proxy.endTunnels,
     close: async () => {
+      isClosed = true
+      clearTimeout(timer)
       await proxy.close()
       await views().shadow?.idle()
     },

@@ -7,6 +7,7 @@ import type { CommandContext } from './commands/context.ts'
 import { createProgram } from './commands/program.ts'
 import { createTerminal } from './commands/terminal.ts'
 
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 const root = join(import.meta.dirname, '..')
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   version: string
@@ -20,6 +21,9 @@ const context: CommandContext = {
   catalogue: join(root, 'rules'),
   root,
   stopped: firstSignal,
+  ignoreSignals: () => {
+    for (const signal of SIGNALS) process.on(signal, () => {})
+  },
   abort: code => process.exit(code),
 }
 
@@ -47,7 +51,7 @@ process.exit()
 function firstSignal(): Promise<string> {
   return new Promise(resolve => {
     let isAsked = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of SIGNALS) {
       process.on(signal, () => {
         // The second one does not wait; by design nothing that was answered 2xx is lost.
         if (isAsked) process.exit(130)

@@ -6,14 +6,20 @@ import { fastify, type FastifyInstance } from 'fastify'
 import type { Health } from '../observe/health.ts'
 
 export interface AdminOptions {
-  readonly health: Health
+  readonly health: Pick<Health, 'why'>
   /** The text exposition format; see `contentType`. */
   readonly metrics: () => Promise<string>
   readonly contentType: string
+  /** Told of every answer; `route` is the pattern, never the path. */
+  readonly administered: (fact: { readonly route: string; readonly httpStatus: number }) => void
 }
 
-export function createAdmin({ health, metrics, contentType }: AdminOptions): FastifyInstance {
+export function createAdmin(options: AdminOptions): FastifyInstance {
+  const { health, metrics, contentType, administered } = options
   const server = fastify({ logger: false, exposeHeadRoutes: false, forceCloseConnections: true })
+  server.addHook('onResponse', async (request, reply) => {
+    administered({ route: request.routeOptions.url ?? 'unknown', httpStatus: reply.statusCode })
+  })
   server.get('/metrics', async (_request, reply) => {
     reply.header('content-type', contentType)
     return metrics()

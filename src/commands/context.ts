@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Fault } from '../rules/faults.ts'
 import { formatFault } from '../rules/faults.ts'
-import { loadRuleSet, type RuleSet } from '../ruleset.ts'
+import { loadRuleSet, type RuleSet, type RuleSetPorts } from '../ruleset.ts'
 import { paints, type Terminal } from './terminal.ts'
 
 export interface CommandContext {
@@ -15,6 +15,8 @@ export interface CommandContext {
   readonly root: string
   /** From now on signals are heard; resolves with the first that asks to stop. */
   readonly stopped: () => Promise<string>
+  /** A worker is stopped by its primary process, which hears the same signals. */
+  readonly ignoreSignals: () => void
   /** Ends the process at once; the state on disk is what the last flush left. */
   readonly abort: (exitCode: number) => never
 }
@@ -26,8 +28,9 @@ export type ExitCode = 0 | 1
 export async function loadOrReport(
   file: string,
   { terminal, catalogue }: CommandContext,
+  ports: RuleSetPorts = {},
 ): Promise<RuleSet | undefined> {
-  const rules = await loadRuleSet(file, { catalogue })
+  const rules = await loadRuleSet(file, { catalogue, ...ports })
   if (rules.ok) return rules.value
   reportFaults(rules.error, terminal)
   return undefined

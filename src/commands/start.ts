@@ -1,46 +1,63 @@
 /** `postern start`: runs the gateway until it is told to stop. */
-import { createApp, type Addresses } from '../app.ts'
+import { createApp } from '../app.ts'
+import { createTransport } from '../deliver/transport.ts'
+import { createPublicKeys } from '../keys.ts'
 import { createEvents } from '../observe/events.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { formatFault, type Fault } from '../rules/faults.ts'
 import { createWatch } from '../rules/watch.ts'
-import { loadRuleSet, type RuleSet } from '../ruleset.ts'
+import { isWorker, linkToPrimary } from '../workers.ts'
+import { keyUrls, loadRuleSet, type RuleSet } from '../ruleset.ts'
 import { loadOrReport, type CommandContext, type ExitCode } from './context.ts'
+import { greet } from './greet.ts'
+import { startPrimary } from './start-primary.ts'
 
 export interface StartOptions {
   readonly config: string
-  /** False for a worker: the primary process has the admin listener and the demo. */
-  readonly isAlone: boolean
 }
 
 export async function start(options: StartOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, clock, version, catalogue } = context
   const file = options.config
-  const first = await loadOrReport(file, context)
+  const keys = createPublicKeys({
+    clock,
+    transport: createTransport({ clock, version }),
+    failed: message => events.warned(message),
+  })
+  const first = await loadOrReport(file, context, { keys })
   if (!first) return 1
+  if (first.loaded.value.workers > 1 && !isWorker()) {
+    keys.close()
+    return startPrimary(first, context)
+  }
   let rules = first
 
   const { log } = rules.loaded.value
+  const metrics = createMetrics()
+  metrics.buildInfo.set(1, version, process.version)
   const logger = createLogger({
     ...log,
     isTerminal: terminal.isTerminal,
     secrets: () => rules.loaded.secrets,
     clock,
     write: line => terminal.write(line),
+    counted: level => metrics.logMessages.inc(level),
   })
-  const metrics = createMetrics()
-  metrics.buildInfo.set({ version, node_version: process.version }, 1)
   const events = createEvents(logger, metrics, () => clock.now() / 1000)
   tellLoaded(rules)
 
+  // A worker listens to the primary process, which has the admin listener and the demo.
+  const link = isWorker() ? linkToPrimary(() => metrics.registry.metrics()) : undefined
+  if (link) context.ignoreSignals()
   const app = createApp({
     rules,
     events,
     metrics,
     clock,
     version,
-    isAlone: options.isAlone,
+    isAlone: link === undefined,
+    keys,
     onFatal: error => {
       events.failed(error)
       context.abort(1)
@@ -52,7 +69,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   /** All or nothing: on any fault the old set stays, and work in flight is never touched. */
   function reload(): Promise<void> {
     reloading = reloading.then(async () => {
-      const next = await loadRuleSet(file, { catalogue })
+      const next = await loadRuleSet(file, { catalogue, keys })
       if (!next.ok) return tellRefused(next.error)
       if (needsRestart(rules, next.value)) {
         events.warned(
@@ -67,7 +84,9 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     return reloading
   }
 
-  function tellLoaded({ networks, destinations, loaded }: RuleSet): void {
+  function tellLoaded(loadedRules: RuleSet): void {
+    const { networks, destinations, loaded } = loadedRules
+    keys.prefetch(keyUrls(loadedRules))
     for (const warning of loaded.warnings) events.warned(formatFault(warning))
     events.reloaded({
       ok: true,
@@ -88,7 +107,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   }
 
   const starting = app.start()
-  const signalled = context.stopped().then(signal => {
+  const signalled = (link?.stopped ?? context.stopped()).then(signal => {
     events.stopping(signal)
     return app.close()
   })
@@ -98,18 +117,19 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     terminal.error(started.error)
     watch.close()
     await app.close()
+    link?.close()
     return 1
   }
-  events.started({
-    ...started.value,
-    version,
-    store: rules.loaded.value.store.type,
-    pid: process.pid,
-  })
-  if (log.format === 'pretty') greet(rules, started.value, context)
+  link?.serve(started.value.server, app.health.isReady)
+  const { server } = started.value
+  const { type: store } = rules.loaded.value.store
+  if (link) events.workerStarted({ server, pid: process.pid })
+  else events.started({ ...started.value, version, store, pid: process.pid })
+  if (log.format === 'pretty' && !link) greet(rules, started.value, context)
 
   await signalled
   watch.close()
+  link?.close()
   events.stopped()
   return 0
 }
@@ -121,25 +141,4 @@ function needsRestart(before: RuleSet, after: RuleSet): boolean {
     return JSON.stringify({ server, admin, log, workers, store, edge })
   }
   return fixed(before) !== fixed(after)
-}
-
-/** For the newcomer: where it listens and one line to try. */
-function greet(
-  { loaded }: RuleSet,
-  { server, admin, demo }: Addresses,
-  context: CommandContext,
-): void {
-  const { terminal } = context
-  terminal.line()
-  terminal.line(`  Postbacks   http://${server}/in/<network>/<token>`)
-  if (admin) terminal.line(`  Metrics     http://${admin}/metrics`)
-  const [name, network] = Object.entries(loaded.value.networks)[0] ?? []
-  if (demo && name !== undefined) {
-    // With the stand-in tracker configured this is a first try, and its token is in the file.
-    const token = network?.tokens[0] ?? ''
-    const query = 'cid=click-1&sub1=click-2&txid=order-1&payout=12.50&currency=USD'
-    terminal.line()
-    terminal.line(`  Try it      curl 'http://${server}/in/${name}/${token}?${query}'`)
-  }
-  terminal.line()
 }

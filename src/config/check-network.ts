@@ -2,8 +2,9 @@
 import { INPUT_FIELDS } from '../model/conversion.ts'
 import { tokenReaders } from '../rules/lint.ts'
 import { unknownKey } from '../rules/schema-faults.ts'
-import { SOURCE_PATTERN } from '../rules/schema.ts'
-import type { Check, NetworkRule } from '../rules/schema.ts'
+import { SOURCE_PATTERN } from '../rules/shape.ts'
+import type { Check } from '../rules/check-schema.ts'
+import type { NetworkRule } from '../rules/schema.ts'
 import { checkCidrs } from './check-server.ts'
 import type { Findings } from './findings.ts'
 import type { Config, NetworkConfig } from './schema.ts'
@@ -84,12 +85,21 @@ function checkFields(
   }
 }
 
-function needsSecret({ signature }: Check): boolean {
+function needsSecret(check: Check): boolean {
+  const { signature, url_signature: url, pairs_signature: pairs } = check
+  if (check.body_signature ?? check.timestamped_signature ?? check.envelope) return true
+  if (url) return url.hmac === true || hasSecret(url.append)
+  if (pairs) return pairs.hmac === true || hasSecret(pairs.pair) || hasSecret(pairs.append)
   if (!signature) return false
-  const templates = [signature.over, signature.hmac ? (signature.key ?? '{secret}') : '']
-  return templates.some(template => /\{secret[|}]/.test(template))
+  return (
+    hasSecret(signature.over) || (signature.hmac === true && hasSecret(signature.key ?? '{secret}'))
+  )
 }
 
-function usesUrl({ signature }: Check): boolean {
-  return signature !== undefined && /\{url[|}]/.test(signature.over)
+function hasSecret(template = ''): boolean {
+  return /\{secret[|}]/.test(template)
+}
+
+function usesUrl({ url_signature: url }: Check): boolean {
+  return url?.covers === 'url'
 }

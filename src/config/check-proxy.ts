@@ -1,8 +1,8 @@
 /** Cross checks of `proxy`: names that exist, places that can be told apart, upstreams that work. */
 import { isIP } from 'node:net'
 import type { Path } from '../rules/faults.ts'
-import { compilePattern } from '../rules/lint.ts'
-import { nearest } from '../rules/nearest.ts'
+import { compilePattern } from '../rules/match.ts'
+import { nearest } from '../rules/similar.ts'
 import type { Findings } from './findings.ts'
 import type { Config } from './schema.ts'
 import type { PlaceConfig, ProxyConfig } from './schema-proxy.ts'
@@ -51,7 +51,7 @@ function checkUpstream(url: string, path: Path, to: Findings): void {
 
 function checkShadow(shadow: NonNullable<ProxyConfig['shadow']>, to: Findings): void {
   for (const [index, pattern] of (shadow.body_without ?? []).entries()) {
-    if (compilePattern(pattern)) continue
+    if (compilePattern(pattern).ok) continue
     to.fault(['proxy', 'shadow', 'body_without', index], 'not a valid RE2 pattern')
   }
   if (shadow.body_without && shadow.body !== 'same') {

@@ -14,7 +14,7 @@ export const DEFAULTS = deepFreeze({
     },
   },
   /** Loopback: the numbers and the dead letters are nobody else's. */
-  admin: { listen: '127.0.0.1:9090' },
+  admin: { listen: '127.0.0.1:9090', collect_interval_ms: 5000 },
   log: { level: 'info', format: 'json' },
   workers: 1,
   store: {

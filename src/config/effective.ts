@@ -58,7 +58,11 @@ export interface EffectiveConfig {
     readonly trusted_proxies: readonly string[]
     readonly limits: Given<NonNullable<ServerConfig['limits']>>
   }
-  readonly admin: { readonly listen: ListenAddress; readonly token: string | undefined }
+  readonly admin: {
+    readonly listen: ListenAddress
+    readonly token: string | undefined
+    readonly collect_interval_ms: number
+  }
   readonly log: Given<NonNullable<Config['log']>>
   readonly workers: number
   readonly store: Given<Omit<StoreConfig, 'redis'>> & {
@@ -69,6 +73,8 @@ export interface EffectiveConfig {
   readonly rules: readonly string[]
   readonly networks: Readonly<Record<string, EffectiveNetwork>>
   readonly destinations: Readonly<Record<string, EffectiveDestination>>
+  /** `EUR/USD` → rate. */
+  readonly rates: Readonly<Record<string, string>>
   readonly routes: readonly RouteConfig[]
   /** Set where this gateway stands in front of a tracker. */
   readonly proxy: EffectiveProxy | undefined
@@ -92,7 +98,12 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
       trusted_proxies: server?.trusted_proxies ?? [...DEFAULTS.server.trusted_proxies],
       limits: { ...DEFAULTS.server.limits, ...server?.limits },
     },
-    admin: { listen: address(admin?.listen ?? DEFAULTS.admin.listen), token: admin?.token },
+    admin: {
+      ...DEFAULTS.admin,
+      ...admin,
+      listen: address(admin?.listen ?? DEFAULTS.admin.listen),
+      token: admin?.token,
+    },
     log: { ...DEFAULTS.log, ...log },
     workers: config.workers ?? DEFAULTS.workers,
     store: {
@@ -119,6 +130,7 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
       rule: destination.rule ?? name,
       ...settingsOf(destination.settings, parts.destinationSettings(name)),
     })),
+    rates: config.rates ?? {},
     routes: config.routes,
     proxy: config.proxy && proxyOf(config.proxy),
     demo: demo && { listen: address(demo.listen ?? DEFAULTS.demo.listen) },

@@ -1,6 +1,6 @@
 /** The shape of `proxy` in postern.yaml. */
 import { Type, type Static } from 'typebox'
-import { choice, mapOf, NAME_PATTERN, record } from '../rules/schema.ts'
+import { choice, mapOf, NAME_PATTERN, record } from '../rules/shape.ts'
 import { deliverySettings } from './schema-delivery.ts'
 
 const optional = Type.Optional

@@ -1,5 +1,5 @@
 /** Settings of the configuration against those that a rule declares. */
-import { compilePattern } from '../rules/lint.ts'
+import { compileWholePattern } from '../rules/match.ts'
 import { unknownKey } from '../rules/schema-faults.ts'
 import type { SourceDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
@@ -38,9 +38,15 @@ export function checkSettings(
     else if (value === '' && setting.default === '') continue
     else if (setting.secret && value === '') {
       faults.push(document.fault(path, `setting \`${name}\` is empty`, about))
-    } else if (setting.pattern !== undefined && compilePattern(setting.pattern)?.(value) !== true) {
+    } else if (setting.pattern !== undefined && !isWhole(setting.pattern, value)) {
       faults.push(document.fault(path, `setting \`${name}\` is not of the right form`, about))
     }
   }
   return faults
+}
+
+/** An invalid pattern is the rule's fault and was told there; nothing matches it. */
+function isWhole(pattern: string, value: string): boolean {
+  const compiled = compileWholePattern(pattern)
+  return compiled.ok && compiled.value(value)
 }

@@ -77,7 +77,11 @@ export interface ProxyPorts {
 
 export interface ProxyEvents {
   /** One request answered by the tracker, or by us in its place. */
-  proxied(fact: { readonly status: number; readonly durationMs: number }): void
+  proxied(fact: {
+    readonly upstream: string
+    readonly httpStatus: number
+    readonly durationMs: number
+  }): void
   tapped(fact: { readonly network: string; readonly result: TapResult }): void
   /** A defect. */
   failed(error: unknown): void

@@ -84,6 +84,11 @@ export function createProxy(options: ProxyOptions): Proxy {
     return requestHeaders(req.rawHeaders, req.headers.connection, host, forwardedOf(req))
   }
 
+  function told(httpStatus: number, started: number): void {
+    const durationMs = clock.monotonic() - started
+    ports.events.proxied({ upstream: 'tracker', httpStatus, durationMs })
+  }
+
   function prepare(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -93,8 +98,7 @@ export function createProxy(options: ProxyOptions): Proxy {
     const started = clock.monotonic()
     const rules = ports.rules()
     const { originalUrl: target } = request
-    const answered = (status: number): void =>
-      ports.events.proxied({ status, durationMs: clock.monotonic() - started })
+    const answered = (status: number): void => told(status, started)
     const refuse = (status: number, text: string): void => {
       answered(status)
       reply.hijack()
@@ -149,8 +153,7 @@ export function createProxy(options: ProxyOptions): Proxy {
   const tunnels = createTunnels(() => {
     const { origin, timeoutMs } = ports.rules()
     const started = clock.monotonic()
-    const answered = (status: number) =>
-      ports.events.proxied({ status, durationMs: clock.monotonic() - started })
+    const answered = (status: number) => told(status, started)
     return { origin, timeoutMs, answered }
   })
 

@@ -5,7 +5,7 @@
  */
 import { ok, type Result } from '../base/result.ts'
 import type { Refusal } from '../reasons.ts'
-import { NAME_PATTERN } from '../rules/schema.ts'
+import { NAME_PATTERN } from '../rules/shape.ts'
 import { refuse } from './refuse.ts'
 
 export interface TargetPath {

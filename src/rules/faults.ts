@@ -25,13 +25,6 @@ export interface Fault extends Location {
   readonly excerpt?: string
 }
 
-/** What a compile step reports; `Loaded.fault` gives it its place. */
-export interface RuleFault {
-  readonly path: Path
-  readonly message: string
-  readonly hint?: string
-}
-
 /** More than this per run helps nobody. */
 const MAX_FAULTS = 100
 

@@ -1,9 +1,10 @@
 /** What a rule's schema cannot say. In: a rule of the right shape. Out: faults by path. Pure. */
-import { RE2JS } from 're2js'
 import { paramKey } from '../model/postback.ts'
 import { CIDR_WORDS, cidrProblem } from './address.ts'
-import type { RuleFault } from './faults.ts'
-import type { DestinationRule, NetworkRule } from './schema.ts'
+import { compileWholePattern } from './match.ts'
+import type { RuleFault } from './rule-fault.ts'
+import type { DestinationRule } from './destination-schema.ts'
+import type { NetworkRule } from './schema.ts'
 
 export function lintNetwork(rule: NetworkRule): RuleFault[] {
   return [
@@ -14,19 +15,17 @@ export function lintNetwork(rule: NetworkRule): RuleFault[] {
 }
 
 export function lintDestination(rule: DestinationRule): RuleFault[] {
-  const problem = urlProblem(rule.request.url)
-  const url: RuleFault[] = problem ? [{ path: ['request', 'url'], ...problem }] : []
-  return [...lintSettings(rule.settings), ...url]
+  const byStatus = Object.entries(rule.requests_by_status ?? {})
+  return [
+    ...lintSettings(rule.settings),
+    ...lintUrl(rule.request.url, ['request', 'url']),
+    ...byStatus.flatMap(([status, { url }]) => lintUrl(url, ['requests_by_status', status, 'url'])),
+  ]
 }
 
-/** The whole value must match. Undefined where the pattern is not valid RE2. */
-export function compilePattern(pattern: string): ((value: string) => boolean) | undefined {
-  try {
-    const compiled = RE2JS.compile(pattern)
-    return value => compiled.testExact(value)
-  } catch {
-    return undefined
-  }
+function lintUrl(url: string, path: RuleFault['path']): RuleFault[] {
+  const problem = urlProblem(url)
+  return problem ? [{ path, ...problem }] : []
 }
 
 function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
@@ -41,8 +40,8 @@ function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
       })
     }
     if (setting.pattern === undefined) continue
-    const matches = compilePattern(setting.pattern)
-    if (!matches) {
+    const matches = compileWholePattern(setting.pattern)
+    if (!matches.ok) {
       faults.push({
         path: [...path, 'pattern'],
         message: 'not a valid RE2 pattern',
@@ -53,7 +52,7 @@ function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
     for (const key of ['default', 'example'] as const) {
       const value = setting[key]
       // An empty default means: left out unless the operator sets it.
-      if (value === undefined || value === '' || matches(value)) continue
+      if (value === undefined || value === '' || matches.value(value)) continue
       faults.push({ path: [...path, key], message: `\`${key}\` does not match its own pattern` })
     }
   }
@@ -88,10 +87,11 @@ export function tokenReaders(
 }
 
 function sourceKey(source: string): string {
-  const colon = source.indexOf(':')
-  if (colon < 0) return paramKey(source)
-  const kind = source.slice(0, colon)
-  return kind === 'header' ? source.toLowerCase() : source
+  const [bare = ''] = source.startsWith('literal:') ? [source] : source.split('|')
+  const colon = bare.indexOf(':')
+  if (colon < 0) return paramKey(bare)
+  const kind = bare.slice(0, colon)
+  return kind === 'header' ? bare.toLowerCase() : bare
 }
 
 const SETTING = /^\{settings\.[a-z0-9][a-z0-9_-]*\}$/

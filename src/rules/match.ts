@@ -103,9 +103,21 @@ function compare<Source>(
 
 /** An RE2 pattern (found anywhere; anchor with ^ and $), linear in the length of its input. */
 export function compilePattern(pattern: string): Result<(text: string) => boolean, string> {
+  return compileWith(pattern, (compiled, value) => compiled.matcher(value).find())
+}
+
+/** The same, and the whole value must match: what a setting's `pattern` means. */
+export function compileWholePattern(pattern: string): Result<(text: string) => boolean, string> {
+  return compileWith(pattern, (compiled, value) => compiled.testExact(value))
+}
+
+function compileWith(
+  pattern: string,
+  test: (compiled: RE2JS, value: string) => boolean,
+): Result<(text: string) => boolean, string> {
   try {
     const compiled = RE2JS.compile(pattern)
-    return ok(value => compiled.matcher(value).find())
+    return ok(value => test(compiled, value))
   } catch (error) {
     return fail(`not a valid RE2 pattern: ${(error as Error).message}`)
   }

@@ -1,11 +1,16 @@
-/** The nearest of the known words, for "did you mean". */
+/** "Did you mean": the closest of a list of known words. Pure. */
 
-/** Undefined where nothing is near enough: at most a third of the word may differ. */
+const MAX_LENGTH = 64
+
+/** The nearest word, or undefined when none is near enough to be a slip of the hand. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
+  if (word.length > MAX_LENGTH) return undefined
+  const limit = Math.max(1, Math.floor(word.length / 3))
   let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1
+  let bestDistance = limit + 1
   for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), bestDistance)
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance
@@ -14,17 +19,26 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   return best
 }
 
-/** Levenshtein distance, or `limit` where it is not below that. */
-function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+/** Insertions, deletions, substitutions and swaps of neighbours. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
-    const next = [i]
+    const row = [i]
     for (let j = 1; j <= b.length; j++) {
-      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution))
+      const same = a[i - 1] === b[j - 1]
+      let cost = Math.min(
+        (last[j] ?? 0) + 1,
+        (row[j - 1] ?? 0) + 1,
+        (last[j - 1] ?? 0) + (same ? 0 : 1),
+      )
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, (beforeLast[j - 2] ?? 0) + 1)
+      }
+      row.push(cost)
     }
-    row = next
+    beforeLast = last
+    last = row
   }
-  return Math.min(row[b.length] ?? limit, limit)
+  return last[b.length] ?? 0
 }

@@ -17,6 +17,7 @@ import { createLease, takeOver } from './redis/lease.ts'
 import { readLedgers } from './redis/ledger.ts'
 import { agreeOnLayout } from './redis/meta.ts'
 import { checkSafety } from './redis/safety.ts'
+import { readSize } from './redis/size.ts'
 import { settleAll } from './redis/settle.ts'
 import { StoreError, type Store } from './store.ts'
 
@@ -196,6 +197,9 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     },
     async safety() {
       return checkSafety(calls(), waitReplicas)
+    },
+    async size() {
+      return readSize(calls())
     },
     /** Redis itself expires dedupe state. */
     async expire({ deadKeepMs }) {

@@ -4,13 +4,13 @@
  */
 import { ok } from '../base/result.ts'
 import type { VerifiedPostback } from '../model/postback.ts'
-import type { Rejection } from '../reasons.ts'
+import type { Refusal } from '../reasons.ts'
 import type { Verifier } from './verify.ts'
 
 /** `told`: the reason of the refusal, or undefined where every check passed. */
 export function recordOnly(
   verifier: Verifier,
-  told: (reason: Rejection | undefined) => void,
+  told: (reason: Refusal['reason'] | undefined) => void,
 ): Verifier {
   return {
     ...verifier,

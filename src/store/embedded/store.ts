@@ -217,6 +217,11 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
       return backend.safety()
     },
 
+    async size() {
+      ensureOpen()
+      return backend.size()
+    },
+
     async expire({ deadKeepMs }) {
       while ((await write(tables => tables.states.expire(clock.now(), SLICE))) > 0);
       const before = clock.now() - deadKeepMs

@@ -3,7 +3,7 @@
  * semantics (accept, settle, claim, …) are written once over these; memory and LMDB supply them.
  */
 import type { ConversionState } from '../decide.ts'
-import type { DeadLetterId, Decision, SafetyCheck } from '../store.ts'
+import type { DeadLetterId, Decision, SafetyCheck, StoreSize } from '../store.ts'
 
 export interface Tables {
   readonly states: StateTable
@@ -126,4 +126,5 @@ export interface Backend {
   /** One consistent view of what is committed. */
   read<T>(work: (tables: Tables) => T): T
   safety(): Promise<readonly SafetyCheck[]>
+  size(): Promise<StoreSize | undefined>
 }
