@@ -11,6 +11,7 @@ import { createDispatcher } from './deliver/dispatcher.ts'
 import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
 import { createCollector } from './observe/collector.ts'
+import { createFront, type Front } from './front.ts'
 import type { Configured } from './observe/configured.ts'
 import type { PublicKeys } from './keys.ts'
 import type { Events, PostbackFact } from './observe/events.ts'
@@ -18,6 +19,7 @@ import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
+import type { ShadowFact } from './proxy/shadow.ts'
 import { REASONS } from './reasons.ts'
 import { defaultReply } from './receive/reply.ts'
 import { createReceiver } from './receive/server.ts'
@@ -70,6 +72,7 @@ export function createApp(options: AppOptions): App {
   let port = config.server.listen.port
   let admin: FastifyInstance | undefined
   let demo: Demo | undefined
+  let front: Front | undefined
   let closing: Promise<void> | undefined
 
   const unwatched = createStore(config.store, {
@@ -89,7 +92,7 @@ export function createApp(options: AppOptions): App {
     transport,
     clock,
     events,
-    destinations: () => rules.destinations,
+    destinations: () => front?.destinations() ?? rules.destinations,
   })
   const collector = createCollector({
     store,
@@ -107,8 +110,7 @@ export function createApp(options: AppOptions): App {
     onError: error => events.storeFailed({ operation: 'expire', error }),
   })
   const replays = createReplays({ max: REPLAYS_MAX, clock })
-  const handle = createPipeline({
-    rules: () => rules,
+  const ports = {
     store,
     accept: createAccept(store, replays, events),
     dispatcher,
@@ -116,14 +118,16 @@ export function createApp(options: AppOptions): App {
     keysSettled: () => keys.settled(),
     told,
     unrouted: events.unrouted,
-  })
+  }
+  const handle = createPipeline({ ...ports, rules: () => rules })
   const receiver = createReceiver({
     limits: receiveLimits(rules),
+    ...foreignLimits(rules),
     trustedProxies: config.server.trusted_proxies,
     allowedHosts: config.server.allowed_hosts,
     certificate: options.rules.loaded.tls.server,
     clock,
-    handle,
+    handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
       return known?.isProbed ? known.reply('probe', undefined) : undefined
@@ -145,6 +149,19 @@ export function createApp(options: AppOptions): App {
   // The addresses were checked when the configuration was loaded.
   if (!receiver.ok) throw new Error('server.trusted_proxies was not checked before')
   const { value: edge } = receiver
+  if (rules.front) {
+    front = createFront({
+      rules: () => rules,
+      edge,
+      pipeline: ports,
+      ledgers: () => store.ledgers(),
+      transport,
+      clock,
+      events,
+      sampled,
+    })
+    dispatcher.reload()
+  }
 
   const showsClients = config.privacy.client_addresses !== 'off'
 
@@ -164,6 +181,13 @@ export function createApp(options: AppOptions): App {
       status: conversion?.status,
       destinations,
     })
+  }
+
+  /** Samples of answers that differ are kept among the decisions: `postern log` shows them. */
+  function sampled({ network, result, detail, at }: ShadowFact & { at: number }): void {
+    events.shadowDiffered({ network, result })
+    if (config.store.decisions === 0) return
+    notes.add({ ...NOTHING_KNOWN, at, network, reason: `shadow_${result}`, detail })
   }
 
   /** Waits for a store that is away; a store that is wrong is for a person to mend. */
@@ -204,6 +228,7 @@ export function createApp(options: AppOptions): App {
     const problem = await openStore()
     if (problem !== undefined) return fail(problem)
     dispatcher.start()
+    front?.start()
     collector.start()
     upkeep.start()
     port = await edge.start({ ...config.server.listen })
@@ -219,7 +244,9 @@ export function createApp(options: AppOptions): App {
   async function close(): Promise<void> {
     health.set('draining')
     edge.setDraining()
+    front?.endTunnels()
     await edge.close()
+    await front?.close()
     await dispatcher.drain(DRAIN_MS)
     await collector.stop()
     await upkeep.stop()
@@ -233,7 +260,9 @@ export function createApp(options: AppOptions): App {
   return {
     start,
     reload: next => {
-      rules = next
+      // Whether there is a proxy is settled at the start.
+      rules = { ...next, front: front && (next.front ?? rules.front) }
+      front?.reload()
       events.configured(configured(rules))
       const { tls } = rules.loaded
       if (tls.server) edge.setCertificate(tls.server)
@@ -260,6 +289,15 @@ function configured({ loaded, networks, destinations }: RuleSet): Configured {
   }
 }
 
+const NOTHING_KNOWN = {
+  conversion_id: undefined,
+  record: undefined,
+  click_id: undefined,
+  transaction_id: undefined,
+  status: undefined,
+  destinations: [],
+} as const
+
 const UNREAD = {
   method: 'other',
   client: undefined,
@@ -282,6 +320,13 @@ function receiveLimits(rules: RuleSet) {
     connections: limits.connections,
     addressRate: limits.address_rate_per_second,
   }
+}
+
+function foreignLimits({ loaded }: RuleSet) {
+  const { proxy } = loaded.value
+  if (!proxy) return {}
+  const { header_bytes: headerBytes, request_timeout_ms: requestTimeoutMs } = proxy
+  return { foreign: { headerBytes, requestTimeoutMs } }
 }
 
 function isPassing(error: unknown): boolean {

@@ -40,7 +40,7 @@ export interface PipelinePorts {
 const MAX_HOPS = 5
 
 export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
-  return async function handle(sent: Postback): Promise<Reply> {
+  return async function handle(sent: Postback, ended?: Story['ended']): Promise<Reply> {
     const started = clock.monotonic()
     const rules = ports.rules()
     const network = rules.networks.get(sent.network)
@@ -48,7 +48,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
       ports.unrouted('unknown_network')
       return defaultReply('unknown_network')
     }
-    const story: Story = { sent, network, started }
+    const story: Story = { sent, network, started, ended }
     if (!network.isEnabled) return answer(story, 'network_disabled')
     if (network.isProbed && isEmpty(sent)) return answer(story, 'probe')
     const hop = hopOf(sent)
@@ -76,7 +76,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
 
     const routed = rules.router.route(conversion)
 
-    const record = toRecord(store.newRecord(id), conversion, routed, hop)
+    const record = toRecord(store.newRecord(id), conversion, routed, hop, sent.original)
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
     const told: Story = { ...story, conversion }
@@ -93,7 +93,9 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {
     const reply = story.network.reply(reason, story.conversion)
-    ports.told(toFact(story, reason, detail, reply.status, clock.monotonic()))
+    const fact = toFact(story, reason, detail, reply.status, clock.monotonic())
+    story.ended?.(fact.outcome)
+    ports.told(fact)
     return reply
   }
 }

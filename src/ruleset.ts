@@ -7,6 +7,7 @@ import type { EffectiveNetwork } from './config/effective.ts'
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
 import { createDestination, DESTINATION_TYPES } from './destinations/registry.ts'
+import { compileFront, type FrontRules } from './front-rules.ts'
 import type { Destination } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import { compileNormalize, type Normalize } from './normalize/normalize.ts'
@@ -49,6 +50,8 @@ export interface RuleSet {
   readonly networks: ReadonlyMap<string, NetworkRuntime>
   readonly destinations: ReadonlyMap<string, Destination>
   readonly router: Router
+  /** Set where this gateway stands in front of a tracker. */
+  readonly front: FrontRules | undefined
 }
 
 /** What the rules need of the running process; without it, a dry run's. */
@@ -98,7 +101,9 @@ export function compileRuleSet(
     destinations: [...destinations.values()],
   })
   if (!router.ok) return fail(sortFaults(router.error.map(found => source.fault(found))))
-  return ok({ loaded, networks, destinations, router: router.value })
+  const front = compileFront(loaded)
+  for (const tracker of front?.trackers ?? []) destinations.set(tracker.id, tracker)
+  return ok({ loaded, networks, destinations, router: router.value, front })
 }
 
 function compileNetwork(

@@ -1,7 +1,7 @@
 /** What the pipeline knows of a postback so far, and the fact it tells when it has answered. */
 import type { Postback } from './model/postback.ts'
 import type { PostbackFact } from './observe/events.ts'
-import { REASONS, type Reason } from './reasons.ts'
+import { REASONS, type Outcome, type Reason } from './reasons.ts'
 import type { NetworkRuntime } from './ruleset.ts'
 
 export interface Story {
@@ -9,6 +9,8 @@ export interface Story {
   readonly network: NetworkRuntime
   /** Monotonic milliseconds. */
   readonly started: number
+  /** For who must know more than the answer says: 200 may also be a refusal. */
+  readonly ended: ((outcome: Outcome) => void) | undefined
   readonly conversion?: PostbackFact['conversion']
   readonly record?: string
   readonly destinations?: readonly string[]

@@ -72,7 +72,9 @@ export async function start(options: StartOptions, context: CommandContext): Pro
       const next = await loadRuleSet(file, { catalogue, keys })
       if (!next.ok) return tellRefused(next.error)
       if (needsRestart(rules, next.value)) {
-        events.warned('server, admin, store, log or workers changed: restart to use them')
+        events.warned(
+          'server, admin, store, log, workers or whether there is a proxy changed: restart to use it',
+        )
       }
       rules = next.value
       app.reload(rules)
@@ -134,8 +136,9 @@ export async function start(options: StartOptions, context: CommandContext): Pro
 
 function needsRestart(before: RuleSet, after: RuleSet): boolean {
   const fixed = ({ loaded: { value } }: RuleSet) => {
-    const { server, admin, log, workers, store } = value
-    return JSON.stringify({ server, admin, log, workers, store })
+    const { server, admin, log, workers, store, proxy } = value
+    const edge = proxy && [proxy.header_bytes, proxy.request_timeout_ms]
+    return JSON.stringify({ server, admin, log, workers, store, edge })
   }
   return fixed(before) !== fixed(after)
 }

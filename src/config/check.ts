@@ -8,6 +8,7 @@ import type { Fault, Path } from '../rules/faults.ts'
 import { nearest } from '../rules/similar.ts'
 import type { DestinationRule } from '../rules/destination-schema.ts'
 import { checkNetwork } from './check-network.ts'
+import { checkProxy } from './check-proxy.ts'
 import { checkCidrs, checkServer } from './check-server.ts'
 import type { Findings } from './findings.ts'
 import type { Config } from './schema.ts'
@@ -37,6 +38,7 @@ export function checkConfig(input: CheckInput): { faults: Fault[]; warnings: Fau
     add: found => void faults.push(...found),
   }
   checkServer(config, to)
+  checkProxy(config, to)
   for (const [name, network] of Object.entries(config.networks)) {
     const path = ['networks', name]
     const id = network.rule ?? name
@@ -98,7 +100,7 @@ function checkRoutes(config: Config, to: Findings): void {
     for (const name of route.to) reached.add(name)
   }
   for (const name of networks) {
-    if (fed.has(name)) continue
+    if (fed.has(name) || config.proxy) continue
     to.warn(['networks', name], `no route takes \`${name}\`: its conversions are delivered nowhere`)
   }
   for (const name of destinations) {

@@ -37,6 +37,17 @@ export const DEFAULTS = deepFreeze({
   network: { enabled: true, accept_unverified: false, require_https: false },
   /** How it is tried is decided with its rule: see destinations/policy. */
   destination: { accept_unverified: false, memory: 1000 },
+  proxy: {
+    preserve_host: true,
+    connections: 128,
+    timeout_ms: 30_000,
+    request_timeout_ms: 300_000,
+    body_bytes: 67_108_864,
+    header_bytes: 32_768,
+    mode: 'tap',
+    store_when_down: true,
+    shadow: { status: 'class', body: 'ignore', timeout_ms: 10_000, in_flight: 32 },
+  },
   demo: { listen: '127.0.0.1:8090' },
 } as const)
 

@@ -4,6 +4,7 @@
  */
 import { parseListen, type ListenAddress } from '../rules/address.ts'
 import { DEFAULTS, deepFreeze } from './defaults.ts'
+import type { ProxyConfig } from './schema-proxy.ts'
 import type { Config, DestinationConfig, NetworkConfig, RouteConfig } from './schema.ts'
 import type { SettingDeclarations } from './settings.ts'
 
@@ -41,6 +42,19 @@ export interface EffectiveDestination extends Omit<DestinationConfig, 'rule'> {
 export type EffectiveRedis = RedisConfig &
   Given<Pick<RedisConfig, 'prefix' | 'partitions' | 'wait_timeout_ms' | 'command_timeout_ms'>>
 
+export type ProxyMode = NonNullable<ProxyConfig['mode']>
+type ShadowConfig = NonNullable<ProxyConfig['shadow']>
+
+export interface EffectiveProxy extends Given<
+  Omit<ProxyConfig, 'networks' | 'delivery' | 'shadow'>
+> {
+  /** Networks whose mode is not that of the others. */
+  readonly networks: Readonly<Record<string, { readonly mode: ProxyMode }>>
+  readonly delivery: Pick<EffectiveDestination, 'memory' | 'retry_schedule_ms' | 'budget_hours'> &
+    NonNullable<ProxyConfig['delivery']>
+  readonly shadow: Given<ShadowConfig> | undefined
+}
+
 export interface EffectiveConfig {
   readonly server: {
     readonly listen: ListenAddress
@@ -72,6 +86,8 @@ export interface EffectiveConfig {
   /** `EUR/USD` → rate. */
   readonly rates: Readonly<Record<string, string>>
   readonly routes: readonly RouteConfig[]
+  /** Set where this gateway stands in front of a tracker. */
+  readonly proxy: EffectiveProxy | undefined
   /** Set where the configuration asks for the stand-in tracker. */
   readonly demo: { readonly listen: ListenAddress } | undefined
 }
@@ -132,8 +148,24 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
     })),
     rates: config.rates ?? {},
     routes: config.routes,
+    proxy: config.proxy && proxyOf(config.proxy),
     demo: demo && { listen: address(demo.listen ?? DEFAULTS.demo.listen) },
   })
+}
+
+function proxyOf(proxy: ProxyConfig): EffectiveProxy {
+  const { networks = {}, delivery, shadow, postbacks = [], ...given } = proxy
+  const { shadow: shadowDefaults, ...defaults } = DEFAULTS.proxy
+  const mode = given.mode ?? defaults.mode
+  const { memory } = DEFAULTS.destination
+  return {
+    ...defaults,
+    ...given,
+    postbacks,
+    networks: mapValues(networks, network => ({ mode: network.mode ?? mode })),
+    delivery: { memory, ...delivery },
+    shadow: shadow && { body_without: [], ...shadowDefaults, ...shadow },
+  }
 }
 
 function settingsOf(

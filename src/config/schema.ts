@@ -3,6 +3,8 @@ import { Type, type Static } from 'typebox'
 import { STATUSES } from '../model/status.ts'
 import { matcher } from '../rules/schema.ts'
 import { choice, DECIMAL_PATTERN, mapOf, NAME_PATTERN, record } from '../rules/shape.ts'
+import { deliverySettings } from './schema-delivery.ts'
+import { proxy } from './schema-proxy.ts'
 
 const optional = Type.Optional
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
@@ -267,30 +269,7 @@ const destination = record({
   accept_unverified: optional(
     Type.Boolean({ description: 'Use a rule whose facts nobody has verified' }),
   ),
-  timeout_ms: optional(Type.Integer({ minimum: 100, maximum: 60000 })),
-  concurrency: optional(Type.Integer({ minimum: 1, maximum: 256 })),
-  rate_per_second: optional(Type.Integer({ minimum: 1, maximum: 100000 })),
-  memory: optional(
-    Type.Integer({
-      minimum: 1,
-      maximum: 100000,
-      description: 'Deliveries held in memory; default 1000',
-    }),
-  ),
-  retry_schedule_ms: optional(
-    Type.Array(milliseconds('Wait'), {
-      minItems: 1,
-      maxItems: 50,
-      description: 'Full jitter is applied; the last repeats',
-    }),
-  ),
-  budget_hours: optional(
-    Type.Number({
-      exclusiveMinimum: 0,
-      maximum: 8760,
-      description: 'From acceptance to dead letter; default 72',
-    }),
-  ),
+  ...deliverySettings,
   allow_private: optional(cidrs('Private networks it may live in')),
   other_currency: optional(
     choice(
@@ -374,6 +353,7 @@ export const configSchema = record(
     routes: Type.Array(route, {
       description: 'A conversion goes to every destination of every route it matches, once each',
     }),
+    proxy: optional(proxy),
     demo: optional({
       ...demo,
       description:

@@ -107,7 +107,11 @@ async function tryOnce(held: Held, way: Way): Promise<Outcome> {
     const built = destination.request(held.record, context)
     if (!built.ok) return unbuildable(built.error.reason, built.error.detail)
     const send: Send = request => way.channel.send(request, id, held.record.hop ?? 1)
-    if (!tokens) return outcomeOf(await send(built.value), destination, clock)
+    if (!tokens) {
+      const sent = await send(built.value)
+      if (sent.kind === 'answered') destination.answered?.(held.record, sent.response)
+      return outcomeOf(sent, destination, clock)
+    }
     return await sendWithToken(built.value, send, tokens, way)
   } catch (error) {
     // A fault in a destination's code must not stop the process: it would meet it again at once.

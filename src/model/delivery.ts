@@ -3,6 +3,18 @@ import type { Result } from '../base/result.ts'
 import type { Conversion, TextField } from './conversion.ts'
 import type { Status } from './status.ts'
 
+/** The request of a postback as it came, kept for a tracker that stands behind this gateway. */
+export interface OriginalRequest {
+  readonly method: 'GET' | 'POST'
+  /** Path and query, byte for byte. */
+  readonly target: string
+  readonly host: string
+  /** End-to-end headers; names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Base64 of the raw body; absent where there was none. */
+  readonly body?: string
+}
+
 /** What the store keeps once per accepted postback; every delivery of it reads this. */
 export interface DeliveryRecord {
   /** Unique per accepted postback: `<owner>-<sequence>-<partition>`. */
@@ -12,6 +24,8 @@ export interface DeliveryRecord {
   readonly shares?: Readonly<Record<string, string>>
   /** Gateways on its way, this one counted; absent means 1. Sent on, so that a loop is noticed. */
   readonly hop?: number
+  /** Where the tracker behind this gateway is one of the destinations. */
+  readonly original?: OriginalRequest
 }
 
 /**
@@ -28,6 +42,10 @@ export interface DeliveryRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | undefined
+  /** Sent instead of `body` where the bytes are no UTF-8 text. */
+  readonly bytes?: Uint8Array
+  /** Host header where it is not that of `url`; where to connect and TLS are always by `url`. */
+  readonly host?: string
 }
 
 export interface DeliveryResponse {
@@ -131,6 +149,8 @@ export interface Destination {
   wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
   request(record: DeliveryRecord, context: DeliveryContext): Result<DeliveryRequest, RequestFault>
   verdict(response: DeliveryResponse, now: number): DeliveryVerdict
+  /** Told of every answer; for what is compared with it, never to change what follows. */
+  answered?(record: DeliveryRecord, response: DeliveryResponse): void
   readonly policy: DeliveryPolicy
   /** Values to mask wherever a request of it is shown. */
   readonly secrets: readonly string[]

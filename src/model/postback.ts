@@ -1,4 +1,5 @@
 /** One inbound HTTP call reporting a conversion, read but not yet believed. */
+import type { OriginalRequest } from './delivery.ts'
 
 /** JSON with every number as the text that was sent: a 20-digit id stays exact. */
 export class JsonNumber {
@@ -50,6 +51,8 @@ export interface Postback {
   readonly client: string | undefined
   /** Epoch milliseconds. */
   readonly receivedAt: number
+  /** Kept where the tracker behind this gateway is to get the request itself. */
+  readonly original?: OriginalRequest
 }
 
 declare const verified: unique symbol

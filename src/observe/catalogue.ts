@@ -239,7 +239,19 @@ export const CATALOGUE = {
   proxyDuration: {
     type: 'histogram', name: 'postern_proxy_request_duration_seconds', labels: ['upstream'],
     buckets: ANSWER_SECONDS, bound: '16 × upstreams',
-    help: 'Passed-through requests, from the request to the end of the answer.',
+    help: 'Passed-through requests, from the request to the head of the answer.',
+  },
+  proxyTaps: {
+    type: 'counter', name: 'postern_proxy_taps_total', labels: ['network', 'result'], bound: '5 N',
+    help: 'Tapped postbacks: copied, stored for a tracker that is down, refused by it, unread or dropped.',
+  },
+  tapUnverified: {
+    type: 'counter', name: 'postern_proxy_taps_unverified_total', labels: ['network', 'reason'],
+    bound: 'reason codes × N', help: 'Tapped postbacks that verification would have refused.',
+  },
+  shadowAnswers: {
+    type: 'counter', name: 'postern_proxy_shadow_answers_total', labels: ['network', 'result'],
+    bound: '4 N', help: 'Answers of the shadow tracker: agree, differ, failed or skipped.',
   },
   adminRequests: {
     type: 'counter', name: 'postern_admin_requests_total', labels: ['route', 'code'], bound: '60',

@@ -8,6 +8,7 @@ import { createDeliveryEvents } from './delivery-events.ts'
 import { createGatewayEvents } from './gateway-events.ts'
 import type { Metrics } from './metrics.ts'
 import { createPostbackEvents } from './postback-events.ts'
+import { createProxyEvents } from './proxy-events.ts'
 
 export type { PostbackFact } from './postback-events.ts'
 export type { CircuitState, DeliveryEnd } from './delivery-events.ts'
@@ -18,6 +19,7 @@ export function createEvents(logger: Logger, metrics: Metrics, nowSeconds: () =>
   return {
     ...createPostbackEvents(logger, metrics, nowSeconds),
     ...createDeliveryEvents(logger, metrics),
+    ...createProxyEvents(logger, metrics),
     ...createGatewayEvents(logger, metrics, nowSeconds),
   }
 }

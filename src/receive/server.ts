@@ -13,14 +13,14 @@ import { ok, type Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
 import { compileReadAddress } from './address.ts'
 import { answerBroken, markAnswered } from './broken-request.ts'
-import { refuseHead, type EdgeRefusal } from './gate.ts'
+import { refuseForeign, refuseHead, type EdgeRefusal } from './gate.ts'
 import { compileHosts } from './hosts.ts'
 import type { ReceiveLimits } from './limits.ts'
 import { createListener, type Certificate, type Listener } from './listener.ts'
 import { createRates } from './rate.ts'
 import { readPostback } from './read.ts'
 import { defaultReply, type Reply } from './reply.ts'
-import { parseTarget } from './target.ts'
+import { isInbound, parseTarget } from './target.ts'
 
 export interface ReceiverOptions {
   readonly limits: ReceiveLimits
@@ -42,6 +42,8 @@ export interface ReceiverOptions {
    * and returns the answer; default: the reason's own.
    */
   refuse?(network: string | undefined, refusal: EdgeRefusal): Reply
+  /** Set where requests that are no postbacks are served, too. */
+  readonly foreign?: ForeignLimits
   /** A defect: `handle` threw. The network is answered 503, since nothing is promised. */
   unexpected?(error: unknown): void
 }
@@ -52,6 +54,19 @@ export interface EdgeTerms {
   readonly rate: number
 }
 
+/**
+ * Everything that is not under `/in/` is led to `FOREIGN_ROUTE` then, round all limits of postbacks:
+ * only what is unsound HTTP is refused.
+ */
+export interface ForeignLimits {
+  /** Of the request line and headers together. */
+  readonly headerBytes: number
+  /** From the first byte of a request to its last, in ms. */
+  readonly requestTimeoutMs: number
+}
+
+export const FOREIGN_ROUTE = '/*'
+
 export interface Receiver {
   /** For further routes beside `/in/…` (a proxy, say), added before `start`. */
   readonly http: FastifyInstance
@@ -61,6 +76,14 @@ export interface Receiver {
   setDraining(): void
   /** A renewed certificate, for connections from now on; nothing where the edge speaks HTTP. */
   setCertificate(certificate: Certificate): void
+  isDraining(): boolean
+  /** Canonical address of who called. */
+  client(request: IncomingMessage): string | undefined
+  /** Runs a postback that did not come in at `/in/…`; within the same bounds, never rejects. */
+  process(run: () => Promise<Reply>): Promise<Reply>
+  /** Counts a refusal and says what is answered. */
+  refuse(network: string | undefined, refusal: EdgeRefusal): Reply
+  answer(response: ServerResponse, reply: Reply): void
   /** Postbacks that are being read by the pipeline now. */
   inFlight(): number
   /** Drains, then resolves when the last connection is closed: at most the request timeout later. */
@@ -100,16 +123,17 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   }
 
   function gate(req: IncomingMessage, res: ServerResponse): boolean {
+    if (options.foreign && !isInbound(req.url ?? '')) return gateForeign(req, res)
     let why = refuseHead(req, limits.urlBytes)
     if (!why && !admitHost(req)) why = HOST_REFUSED
     if (!why && limits.addressRate > 0 && !isInRate(req)) why = RATE_REFUSED
-    if (!why && isDraining) why = { reason: 'draining', detail: 'shutting down' }
-    if (!why && inFlight >= limits.inFlight) {
-      why = { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
-    }
+    why ??= busy()
     if (why) refuseUnread(req, res, why)
-    else if (req.method !== 'HEAD') return true
-    else answerHead(req, res)
+    else if (req.method === 'HEAD') answerHead(req, res)
+    else {
+      if (options.foreign && req.method === 'POST') hurry(req, res)
+      return true
+    }
     return false
   }
 
@@ -131,6 +155,47 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     if (!terms) return undefined
     if (terms.isHttpsOnly && !isSecure(req)) return HTTPS_REFUSED
     return rates.take(`network ${network}`, terms.rate) ? undefined : RATE_REFUSED
+  }
+
+  function gateForeign(req: IncomingMessage, res: ServerResponse): boolean {
+    const why = refuseForeign(req)
+    if (!why) return true
+    markAnswered(req.socket)
+    write(res, refusal(undefined, why), true)
+    return false
+  }
+
+  /** The server's own timeout is that of foreign uploads, and too long for a postback. */
+  function hurry(req: IncomingMessage, res: ServerResponse): void {
+    const timer = setTimeout(() => {
+      if (req.complete) return
+      markAnswered(req.socket)
+      const detail = 'the body did not arrive in time'
+      write(res, refusal(networkOf(req), { reason: 'request_timeout', detail }), true)
+      res.once('finish', () => req.socket.destroy())
+    }, limits.requestTimeoutMs)
+    req.once('close', () => clearTimeout(timer))
+  }
+
+  function busy(): EdgeRefusal | undefined {
+    if (isDraining) return { reason: 'draining', detail: 'shutting down' }
+    if (inFlight < limits.inFlight) return undefined
+    return { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
+  }
+
+  function process(run: () => Promise<Reply>): Promise<Reply> {
+    inFlight++
+    return run().then(
+      answer => {
+        inFlight--
+        return answer
+      },
+      (error: unknown) => {
+        inFlight--
+        options.unexpected?.(error)
+        return defaultReply('store_unavailable')
+      },
+    )
   }
 
   function answerHead(req: IncomingMessage, res: ServerResponse): void {
@@ -165,18 +230,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       write(res, refusal(network, why), isDraining)
       return
     }
-    inFlight++
-    handle(postback.value).then(
-      answer => {
-        inFlight--
-        write(res, answer, isDraining)
-      },
-      (error: unknown) => {
-        inFlight--
-        options.unexpected?.(error)
-        write(res, defaultReply('store_unavailable'), isDraining)
-      },
-    )
+    void process(() => handle(postback.value)).then(answer => write(res, answer, isDraining))
   }
 
   function onError(error: { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
@@ -217,6 +271,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     serverFactory: route => {
       listener = createListener({
         limits,
+        foreign: options.foreign,
         certificate: options.certificate,
         onRequest: (req, res) => {
           if (gate(req, res)) route(req, res)
@@ -225,6 +280,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       })
       return listener.server
     },
+    ...(options.foreign ? { rewriteUrl: routeOf } : {}),
   })
   http.removeAllContentTypeParsers()
   http.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -239,7 +295,8 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     }
     write(reply.raw, refusal(undefined, why), isDraining)
   })
-  for (const url of ['/in/*', '/postback']) {
+  // Many trackers have a /postback of their own.
+  for (const url of options.foreign ? ['/in/*'] : ['/in/*', '/postback']) {
     http.route({ method: ['GET', 'POST'], url, handler: receive })
   }
 
@@ -254,6 +311,14 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       isDraining = true
     },
     setCertificate: certificate => listener?.setCertificate(certificate),
+    isDraining: () => isDraining,
+    client: req => readAddress(req.socket.remoteAddress, req.headers['x-forwarded-for']),
+    process: run => {
+      const why = busy()
+      return why ? Promise.resolve(refusal(undefined, why)) : process(run)
+    },
+    refuse: refusal,
+    answer: (response, reply) => write(response, reply, isDraining),
     inFlight: () => inFlight,
     close: async () => {
       isDraining = true
@@ -277,7 +342,12 @@ const DROPPED: Readonly<Record<'connections' | 'tls', EdgeRefusal>> = {
   tls: { reason: 'malformed_http', detail: 'no TLS handshake' },
 }
 const NO_BODY = Buffer.alloc(0)
+/** Any path does; nothing else is routed there. */
+const FOREIGN_PATH = '/foreign'
 const NO_QUERY = {}
+
+const routeOf = ({ url = '' }: { url?: string | undefined }) =>
+  isInbound(url) ? url : FOREIGN_PATH
 
 function edgeRefusal(code: string | undefined, limits: ReceiveLimits): EdgeRefusal | undefined {
   switch (code) {
