@@ -32,13 +32,24 @@ export function placeValue(
     case 'param':
       return placeParam(request, fromText, from.name, value)
     case 'join':
-      // Read one after the other: whole in the first is the same.
-      return placeParam(request, from.name.split(',')[0] ?? '', from.keys[0] ?? '', value)
+      return placeJoined(request, from, value)
     case 'json':
       return placeAtPath(request, from.name, value)
     case 'literal':
       return fail(`a value for "${fromText}" cannot be put into a request`)
   }
+}
+
+/** Whole into the one that the query or form has, or else the first; the others stay away. */
+function placeJoined(
+  request: DraftRequest,
+  { name, keys }: Proof['from'],
+  value: string,
+): Result<DraftRequest, string> {
+  const pairs = `${splitTarget(request.target)[1] ?? ''}&${request.body}`
+  const found = keys.findIndex(key => replaceParam(pairs, key, '') !== undefined)
+  const at = Math.max(found, 0)
+  return placeParam(request, name.split(',')[at] ?? '', keys[at] ?? '', value)
 }
 
 /** `/in/NETWORK/TOKEN/EVENT` */

@@ -457,6 +457,7 @@ t.test('what is signed passes', async t => {
       ['a header with its time', [{ timestamped_signature: { from: 'header:S', within_seconds: 5 } }], post('application/json', '{"ts":1}')],
       ['JSON, deep', [{ token: 'json:a.b' }], post('application/json', '{"a":{"b":"x"}}')],
       ['one of two names', [{ signature: { ...md5, from: 'join:s1,s2' } }], get('/in/acme?tx=1')],
+      ['the other of them', [{ signature: { ...md5, from: 'join:s1,s2' } }], get('/in/acme?tx=1&s2=old')],
       ['a value', [{ token: 'key' }, { equals: { from: 'app', value: 'A-{settings.app}' } }], get('/in/acme?tx=1')],
       ['body with a time', [{ signature: { ...sha, over: '{body}', from: 'header:S' } }, { freshness: { from: 'ts', format: 'unix_s', within_seconds: 5 } }], post('application/json', '{"ts":1}')],
     ] // prettier-ignore
