@@ -5,9 +5,10 @@ import { schemaPage } from './config/schema-page.ts'
 import { configSchema } from './config/schema.ts'
 import { networkReference } from './network-reference.ts'
 import { observabilityFiles } from './observe/generated.ts'
+import { destinationRule } from './rules/destination-schema.ts'
+import { networkRule } from './rules/schema.ts'
 import { loadCatalogue } from './rules/catalogue.ts'
 import { formatFault } from './rules/faults.ts'
-import { destinationRule, networkRule } from './rules/schema.ts'
 
 export async function generatedFiles(root: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()

@@ -79,7 +79,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const record = toRecord(store.newRecord(id), conversion, routed, hop)
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
-    const told: Story = { ...story, conversion, record: record.id }
+    const told: Story = { ...story, conversion }
     const accepted = await ports.accept(entry)
     if (!accepted.ok) return answer(told, accepted.error)
     const { verdict, memory } = accepted.value
@@ -88,7 +88,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const dueMs = firstDueMs(placements, memory)
     if (dueMs !== undefined) ports.dispatcher.queued(dueMs)
     const destinations = routed.map(({ destination }) => destination)
-    return answer({ ...told, destinations }, verdict)
+    return answer({ ...told, record: record.id, destinations }, verdict)
   }
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {

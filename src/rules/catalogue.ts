@@ -10,7 +10,8 @@ import { RULE_FILE } from './document.ts'
 import { fileFault, sortFaults, type Fault } from './faults.ts'
 import { loadDestinationRule, loadNetworkRule, type Loaded } from './load.ts'
 import { NAME_PATTERN } from './shape.ts'
-import type { DestinationRule, NetworkRule } from './schema.ts'
+import type { DestinationRule } from './destination-schema.ts'
+import type { NetworkRule } from './schema.ts'
 import { readProblem, readSource } from './read-file.ts'
 
 export interface Catalogue {
