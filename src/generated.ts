@@ -4,11 +4,13 @@ import { generatedSchemas } from './config/json-schema.ts'
 import { schemaPage } from './config/schema-page.ts'
 import { configSchema } from './config/schema.ts'
 import { networkReference } from './network-reference.ts'
+import { listDestinations } from './destination-list.ts'
+import { destinationPage } from './destination-page.ts'
 import { observabilityFiles } from './observe/generated.ts'
-import { destinationRule } from './rules/destination-schema.ts'
-import { networkRule } from './rules/schema.ts'
 import { loadCatalogue } from './rules/catalogue.ts'
+import { destinationRule } from './rules/destination-schema.ts'
 import { formatFault } from './rules/faults.ts'
+import { networkRule } from './rules/schema.ts'
 
 export async function generatedFiles(root: string): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()
@@ -33,9 +35,10 @@ export async function generatedFiles(root: string): Promise<ReadonlyMap<string, 
       destinationRule,
     ),
   )
-  for (const [path, text] of observabilityFiles()) files.set(path, text)
   const catalogue = await loadCatalogue([join(root, 'rules')])
   if (!catalogue.ok) throw new Error(catalogue.error.map(formatFault).join('\n'))
+  files.set('docs/reference/destinations.md', destinationPage(listDestinations(catalogue.value)))
+  for (const [path, text] of observabilityFiles()) files.set(path, text)
   const networks = [...catalogue.value.networks].map(([id, { value }]) => [id, value] as const)
   files.set('docs/reference/networks.md', networkReference(new Map(networks)))
   return files

@@ -63,7 +63,7 @@ const DEFAULT_WINDOW_DAYS = 30
 /** Configuration file → rule set, or every fault of it and of the rule files it uses. */
 export async function loadRuleSet(
   file: string,
-  options: Pick<LoadOptions, 'catalogue' | 'env'> & RuleSetPorts,
+  options: Pick<LoadOptions, 'catalogue' | 'env' | 'hasWholeCatalogue'> & RuleSetPorts,
 ): Promise<Result<RuleSet, Fault[]>> {
   const builtins = new Map(
     DESTINATION_TYPES.map(({ type, settings }) => [

@@ -104,7 +104,7 @@ async function readKnown(
       { settings, verified: 'vendor' as const },
     ]),
   )
-  const loaded = await loadConfig(config, { catalogue, builtins })
+  const loaded = await loadConfig(config, { catalogue, builtins, hasWholeCatalogue: true })
   if (loaded.ok) return knownOf(loaded.value, terminal)
   terminal.error(`${config} has faults (see \`postern check\`): the catalogue as shipped is shown`)
   const shipped = await loadCatalogue([catalogue])

@@ -14,7 +14,7 @@ import type {
   TokenGrant,
 } from '../model/delivery.ts'
 import type { Status } from '../model/status.ts'
-import type { DestinationExample } from '../rules/destination-schema.ts'
+import type { DestinationExample, DestinationRule } from '../rules/destination-schema.ts'
 import type { PolicyHints } from './policy.ts'
 import type { SettingDeclarations } from './settings.ts'
 
@@ -37,6 +37,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   /** Its name in `rule:`; `[a-z0-9][a-z0-9_-]*`. */
   readonly type: string
   readonly title: string
+  /** Default `ad-platform`, which nearly all of them are. */
+  readonly kind?: DestinationRule['kind']
   /** The page the facts come from. */
   readonly docs: string
   /** Pinned version of the vendor's API, where it has one. */
@@ -82,6 +84,7 @@ export interface DestinationType extends Pick<
   DestinationDefinition<SettingDeclarations, never>,
   | 'type'
   | 'title'
+  | 'kind'
   | 'docs'
   | 'apiVersion'
   | 'notes'

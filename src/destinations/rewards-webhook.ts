@@ -24,6 +24,7 @@ const SETTINGS = {
 export const rewardsWebhook = defineDestination({
   type: 'rewards-webhook',
   title: 'Rewards backend, signed webhook (Standard Webhooks 1.0.0)',
+  kind: 'rewards',
   docs: SPECIFICATION,
   apiVersion: '1.0.0',
   notes:

@@ -13,6 +13,7 @@ import {
 export const webhook = defineDestination({
   type: 'webhook',
   title: 'Signed webhook (Standard Webhooks 1.0.0)',
+  kind: 'webhook',
   docs: SPECIFICATION,
   apiVersion: '1.0.0',
   notes:

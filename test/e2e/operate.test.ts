@@ -76,7 +76,7 @@ t.test('send fires the example of a rule, signed with the configured token', asy
   const config = install(folder, { store: { type: 'lmdb', path: folder }, tracker: tracker.url })
   const env = { TEST_TOKEN: 'another-token-than-the-example' }
   const gateway = await startGateway(t, config, env)
-  const sent = await cli(['send', 'net', '-c', config, '--to', gateway.url], env)
+  const sent = await cli(['send', 'net', '-c', config, '--gateway', gateway.url], env)
   t.equal(sent.code, 0, sent.stdout + sent.stderr)
   t.match(sent.stdout, /200 OK/)
   t.notMatch(sent.stdout, env.TEST_TOKEN)
@@ -88,6 +88,72 @@ t.test('send fires the example of a rule, signed with the configured token', asy
   const found = await cli(['log', '--find', 't1', '--json', '-c', config], env)
   const [line = ''] = found.stdout.split('\n')
   t.match(JSON.parse(line) as object, { reason: 'new', network: 'net', destinations: ['a', 'b'] })
+})
+
+t.test('send --to shows the exact request of a destination, and sends it when asked', async t => {
+  const tracker = await startTracker(t)
+  const folder = temporaryFolder(t)
+  const config = install(folder, { store: { type: 'lmdb', path: folder }, tracker: tracker.url })
+  const sendTo = (...more: string[]) => cli(['send', '--to', 'a', '-c', config, ...more], ENV)
+
+  const dry = await sendTo('--set', 'click_id=c 9', '--set', 'transaction_id=t9')
+  t.equal(dry.code, 0, dry.stderr)
+  t.match(dry.stdout, `GET ${tracker.url}/a?cid=c%209&tid=t9&payout=`)
+  t.match(dry.stdout, /postern-delivery-id: test-\w+-0_a\n/)
+  t.match(dry.stdout, /not sent; --really sends it/)
+  t.equal(tracker.arrivals.length, 0)
+
+  const real = await sendTo('--set', 'click_id=c9', '--really')
+  t.equal(real.code, 0, real.stdout + real.stderr)
+  t.match(real.stdout, /200 delivered: ok/)
+  const [arrival] = tracker.on('/a')
+  t.equal(arrival?.query.get('cid'), 'c9')
+  t.match(real.stdout, arrival?.deliveryId, 'under the delivery id that was shown')
+  tracker.behave.set('/a', 400)
+  const refused = await sendTo('--really', '--json')
+  t.equal(refused.code, 1)
+  t.match(JSON.parse(refused.stdout), { sent: true, answer: { result: 'http_4xx' } })
+  t.notMatch(dry.stdout + real.stdout + refused.stdout, TOKEN)
+
+  for (const [args, expected] of [
+    [['send', '--to', 'nobody', '-c', config], /no destination "nobody".*there are a, b/],
+    [['send', '-c', config], /name either a network or --to/],
+    [['send', 'net', '--to', 'a', '-c', config], /name either a network or --to/],
+    [['send', '--to', 'a', '-c', config, '--example', '99'], /--example takes 1 to/],
+    [['send', '--to', 'a', '-c', config, '--set', 'nope=1'], /nope: no such field/],
+    [
+      ['send', '--to', 'a', '-c', config, '--set', 'click_id={clickid}'],
+      /macro_unreplaced.*--set FIELD=VALUE/,
+    ],
+  ] as const) {
+    const said = await cli(args, ENV)
+    t.equal(said.code, 1, args.join(' '))
+    t.match(said.stderr, expected)
+  }
+})
+
+t.test('destinations lists the catalogue, and show tells all about one', async t => {
+  const folder = temporaryFolder(t)
+  install(folder, { store: { type: 'memory' }, tracker: 'http://127.0.0.1:9' })
+  const all = await cli(['destinations'])
+  t.equal(all.code, 0, all.stderr)
+  t.match(all.stdout, /^voluum +tracker +vendor +approved +Voluum$/m)
+  t.match(all.stdout, /^rewards-webhook +rewards +vendor +approved, reversed /m)
+  const own = await cli(['destinations', '--rules', `${folder}/rules`, '--json'])
+  const ids = own.stdout
+    .trim()
+    .split('\n')
+    .map(line => (JSON.parse(line) as { id: string }).id)
+  t.ok(ids.includes('test-tracker') && ids.includes('tune'), 'own rules stand beside the shipped')
+  const one = await cli(['destinations', 'show', 'scaleo'])
+  t.match(
+    one.stdout,
+    /request for reversed\nGET https:\/\/\{settings\.domain\}\/track\/conv-change/,
+  )
+  t.match(one.stdout, /token: \$\{SCALEO_TOKEN\}/)
+  const none = await cli(['destinations', 'show', 'volum'])
+  t.equal(none.code, 1)
+  t.match(none.stderr, /did you mean voluum\?/)
 })
 
 t.test(
@@ -240,4 +306,23 @@ t.test('a loop of gateways ends with a refusal', async t => {
   t.match(await response.body.text(), /loop_detected/)
   await send(gateway.url + target('l2'))
   await until('it goes out', () => tracker.arrivals.length === 2)
+})
+
+t.test('admin.token guards the metrics and leaves health to probes', async t => {
+  const folder = temporaryFolder(t)
+  const config = install(folder, {
+    store: { type: 'memory' },
+    tracker: 'http://127.0.0.1:9',
+    more: { admin: { listen: '127.0.0.1:0', token: '${ADMIN_TOKEN}' } },
+  })
+  const gateway = await startGateway(t, config, { ...ENV, ADMIN_TOKEN: 'operators-only' })
+  const metrics = (token?: string) =>
+    fetch(
+      `${gateway.admin}/metrics`,
+      token ? { headers: { authorization: `Bearer ${token}` } } : {},
+    )
+  t.equal((await metrics()).status, 401)
+  t.equal((await metrics('wrong')).status, 401)
+  t.equal((await metrics('operators-only')).status, 200)
+  t.equal((await fetch(`${gateway.admin}/readyz`)).status, 200)
 })
