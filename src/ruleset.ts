@@ -66,9 +66,9 @@ export async function loadRuleSet(
   options: Pick<LoadOptions, 'catalogue' | 'env' | 'hasWholeCatalogue'> & RuleSetPorts,
 ): Promise<Result<RuleSet, Fault[]>> {
   const builtins = new Map(
-    DESTINATION_TYPES.map(({ type, settings }) => [
+    DESTINATION_TYPES.map(({ type, settings, verified = 'vendor' }) => [
       type,
-      { settings, verified: 'vendor' as const },
+      { settings, verified },
     ]),
   )
   const loaded = await loadConfig(file, { ...options, builtins })

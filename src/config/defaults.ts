@@ -35,17 +35,8 @@ export const DEFAULTS = deepFreeze({
     redis: { prefix: 'postern', partitions: 16, wait_timeout_ms: 500, command_timeout_ms: 1500 },
   },
   network: { enabled: true, accept_unverified: false, require_https: false },
-  destination: {
-    accept_unverified: false,
-    timeout_ms: 10000,
-    concurrency: 32,
-    memory: 1000,
-    // 5 s, 30 s, 2 m, 10 m, 30 m, 1 h, 2 h, 4 h, then every 8 h until the budget ends.
-    retry_schedule_ms: [
-      5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 28_800_000,
-    ],
-    budget_hours: 72,
-  },
+  /** How it is tried is decided with its rule: see destinations/policy. */
+  destination: { accept_unverified: false, memory: 1000 },
   demo: { listen: '127.0.0.1:8090' },
 } as const)
 

@@ -25,14 +25,16 @@ export interface EffectiveNetwork extends Omit<NetworkConfig, 'rule' | 'secrets'
   readonly secret_settings: readonly string[]
 }
 
+/**
+ * Timeouts, retries and limits stay unset where the configuration sets none: the rule or the type
+ * may know better than the default, and decides first.
+ */
 export interface EffectiveDestination extends Omit<DestinationConfig, 'rule'> {
   /** Id in the catalogue, or a built-in type. */
   readonly rule: string
   readonly settings: Readonly<Record<string, string>>
   readonly secret_settings: readonly string[]
   readonly memory: number
-  readonly retry_schedule_ms: number[]
-  readonly budget_hours: number
   readonly allow_private: string[]
 }
 
@@ -123,8 +125,6 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
     destinations: mapValues(config.destinations, (destination, name) => ({
       accept_unverified: DEFAULTS.destination.accept_unverified,
       memory: DEFAULTS.destination.memory,
-      retry_schedule_ms: [...DEFAULTS.destination.retry_schedule_ms],
-      budget_hours: DEFAULTS.destination.budget_hours,
       allow_private: [],
       ...destination,
       rule: destination.rule ?? name,

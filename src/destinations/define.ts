@@ -41,6 +41,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   readonly kind?: DestinationRule['kind']
   /** The page the facts come from. */
   readonly docs: string
+  /** How far the facts are proven; default `vendor`. */
+  readonly verified?: DestinationRule['verified']
   /** Pinned version of the vendor's API, where it has one. */
   readonly apiVersion?: string
   readonly notes?: string
@@ -86,6 +88,7 @@ export interface DestinationType extends Pick<
   | 'title'
   | 'kind'
   | 'docs'
+  | 'verified'
   | 'apiVersion'
   | 'notes'
   | 'settings'

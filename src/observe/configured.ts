@@ -73,6 +73,7 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
   }
   for (const destination of configured.destinations) {
     metrics.enqueued.declare(destination)
+    metrics.authFailures.declare(destination)
     for (const reason of DEAD_REASONS) metrics.died.declare(destination, reason)
     for (const end of ENDS) metrics.deliveries.declare(destination, end)
     for (const result of ATTEMPT_RESULTS) metrics.attempts.declare(destination, result)

@@ -64,6 +64,17 @@ function references(texts: readonly string[], env: Record<string, string>): stri
   })
 }
 
+/** A setting that is secret is a reference as well. */
+function settingsOf(id: string, turn: number, env: Record<string, string>) {
+  const { settings = {} } = variants.get(id)?.[turn] ?? variants.get(id)?.[0] ?? {}
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => {
+      const isSecret = rules.get(id)?.settings?.[name]?.secret
+      return [name, isSecret ? references([value], env)[0] : value]
+    }),
+  )
+}
+
 function configOf(turn: number, env: Record<string, string>) {
   const networks: Record<string, unknown> = {}
   for (const [id, { examples }] of rules) {
@@ -77,7 +88,7 @@ function configOf(turn: number, env: Record<string, string>) {
     )
     networks[id] = {
       accept_unverified: true,
-      settings: (variants.get(id)?.[turn] ?? variants.get(id)?.[0])?.settings,
+      settings: settingsOf(id, turn, env),
       ...(secrets.length > 0 ? { secrets } : {}),
       ...(tokens.length > 0 ? { tokens } : {}),
     }
@@ -193,29 +204,26 @@ function cameOf(example: NetworkExample, fact: PostbackFact, { status, text }: A
 }
 
 /** What the example says; the answer is the rule's own, or the default of the reason. */
-function wantedOf(
-  { outcome, reason, conversion }: NetworkExample,
-  rule: NetworkRule,
-  fact: PostbackFact,
-) {
-  // prettier-ignore
-  const { reply } = rule
-  const own = { ...reply?.[outcome], ...reply?.reasons?.[fact.reason] }
+function wantedOf(example: NetworkExample, rule: NetworkRule, fact: PostbackFact) {
+  const own = { ...rule.reply?.[example.outcome], ...rule.reply?.reasons?.[fact.reason] }
   const byDefault = defaultReply(fact.reason)
   return {
-    outcome,
-    reason: reason ?? fact.reason,
+    outcome: example.outcome,
+    reason: example.reason ?? fact.reason,
     status: own.status ?? byDefault.status,
-    text: fill(own.body ?? byDefault.body, fact),
-    conversion,
+    text: own.body === undefined ? byDefault.body : fill(own.body, example, rule, fact),
+    conversion: example.conversion,
   }
 }
 
-/** An answer that repeats a field of the conversion, such as `{transaction_id}:OK`. */
-function fill(body: string, { conversion }: PostbackFact): string {
-  const fields: Record<string, unknown> = { ...conversion }
-  return body.replaceAll(/\{(\w+)\}/g, (macro, name: string) => {
-    const value = fields[name]
+/** An answer that repeats a field or a setting, such as `{transaction_id}:OK`. */
+function fill(body: string, example: NetworkExample, rule: NetworkRule, fact: PostbackFact) {
+  const values: Record<string, unknown> = { ...fact.conversion }
+  for (const [name, setting] of Object.entries(rule.settings ?? {})) {
+    values[`settings.${name}`] = example.settings?.[name] ?? setting.default
+  }
+  return body.replaceAll(/\{([\w.]+)\}/g, (macro, name: string) => {
+    const value = values[name]
     return typeof value === 'string' ? value : macro
   })
 }

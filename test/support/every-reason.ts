@@ -30,6 +30,8 @@ const FIELDS = {
   occurred_at: ['at'],
   sub2: ['to'],
   sub3: ['mark'],
+  ip: ['ip'],
+  user_agent: ['agent'],
 }
 const COMMON = { kind: 'generic', verified: 'vendor', docs: 'https://example.com/', fields: FIELDS }
 
@@ -41,6 +43,7 @@ const NETWORK_RULES = {
   main: {
     ...COMMON,
     name: 'Main network',
+    event: { default: 'sale' },
     status: { default: 'approved', map: { info: 'informational' } },
     time: { occurred_at: { format: 'unix_s' } },
     ignore: { test: { sub3: { equals: 'test' } } },
@@ -58,6 +61,15 @@ const NETWORK_RULES = {
       { signature: { algorithm: 'sha256', hmac: true, over: '{tid}', from: 'sig', encoding: 'hex' } },
     ],
     examples: example('signed', `?cid=c&tid=t&payout=1&ts=1767225600&sig=${sign('t')}`, { secrets: [SECRET] }),
+  },
+  keyed: {
+    ...COMMON,
+    name: 'Network with public keys',
+    status: { default: 'approved' },
+    verify: [
+      { ecdsa_signature: { keys_url: 'https://no-such-host.invalid/keys', from: 'sig', key_id: 'key', encoding: 'base64url' } },
+    ],
+    examples: [{ title: 'unsigned', request: { method: 'GET', target: '/in/keyed?cid=c&tid=t' }, outcome: 'rejected' }],
   },
   listed: {
     ...COMMON,
@@ -102,6 +114,9 @@ const DESTINATION_RULES = {
   },
 } // prettier-ignore
 
+/** Path at which a destination meets the tracker. */
+export const pathOf = (name: string) => (name === 'locked' ? '/locked/v1/event' : `/${name}`)
+
 /** Destination → what its attempts come to, and the status its path answers. */
 export const DESTINATIONS: Readonly<Record<string, { result: string; answers?: number | 'hang' }>> = {
   good: { result: 'ok', answers: 200 },
@@ -119,6 +134,7 @@ export const DESTINATIONS: Readonly<Record<string, { result: string; answers?: n
   cuts: { result: 'reset' },
   inside: { result: 'egress_blocked' },
   needy: { result: 'template_error' },
+  locked: { result: 'auth_failed', answers: 401 },
 } // prettier-ignore
 
 export interface Places {
@@ -162,14 +178,23 @@ export function everyReasonConfig(folder: string, places: Places): Record<string
       main: { tokens: ['${TEST_TOKEN}'], max_silence_hours: 1 },
       signed: { secrets: ['${TEST_SECRET}'] },
       listed: {},
+      keyed: {},
       off: { rule: 'main', enabled: false, tokens: ['${TEST_TOKEN}'] },
     },
     destinations: Object.fromEntries(
       Object.keys(DESTINATIONS).map(name => [
         name,
         {
-          rule: ruleOf[name] ?? 'test-tracker',
-          settings: { base: bases[name] ?? places.tracker, path: name },
+          ...(name === 'locked'
+            ? {
+                rule: 'axon',
+                click_id_from: 'click_id',
+                settings: { pixel_id: 'P1', api_key: '${TEST_SECRET}', base_url: `${places.tracker}/locked`, page_url: 'https://shop.example.com/' },
+              }
+            : {
+                rule: ruleOf[name] ?? 'test-tracker',
+                settings: { base: bases[name] ?? places.tracker, path: name },
+              }),
           timeout_ms: 500,
           // One attempt each: with full jitter over a month none is repeated during the test.
           retry_schedule_ms: [2_592_000_000],
@@ -270,6 +295,7 @@ export function everyReason(): readonly Sent[] {
     of('signature_malformed', signed(`tid=s2&ts=${now()}&sig=no`), 'signed'),
     of('signature_invalid', signed(`tid=s2&ts=${now()}&sig=${sign('s1')}`), 'signed'),
     of('param_missing', get(`/in/signed?cid=c&tid=s3&ts=${now()}&sig=${sign('s3')}`), 'signed'),
+    of('keys_unavailable', get('/in/keyed?cid=c&tid=t&payout=1&sig=MEUCIQ&key=1'), 'keyed'),
     of('ip_denied', get('/in/listed?cid=c&tid=t&payout=1'), 'listed'),
     of('ip_unparseable', get('/in/listed?cid=c&tid=t&payout=1', { headers: { 'x-forwarded-for': 'nobody' } }), 'listed'),
     of('network_disabled', get(`/in/off/${TOKEN}?cid=c&tid=t&payout=1`), 'off'),

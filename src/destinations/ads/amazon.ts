@@ -30,6 +30,7 @@ export const amazon = defineAdPlatform({
   type: 'amazon',
   title: 'Amazon Ads conversions',
   docs: 'https://advertising.amazon.com/API/docs/en-us/guides/conversions-api/overview',
+  verified: 'community',
   apiVersion: API_VERSION,
   notes:
     'For Europe set base_url to https://advertising-api-eu.amazon.com, for the Far East to https://advertising-api-fe.amazon.com. Only people can be matched: there is no click id. A value is sent for purchases only. In Europe consent is demanded: set consent. There is no test mode and no way to take a conversion back.',
@@ -108,7 +109,34 @@ export const amazon = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a person',
+      conversion: { email: 'test@example.com' },
+      settings: {
+        client_id: 'client-1',
+        client_secret: 'secret-1',
+        refresh_token: 'refresh-1',
+        country: 'US',
+      },
+      request: {
+        method: 'POST',
+        url: 'https://advertising-api.amazon.com/adsApi/v1/create/events',
+        headers: { 'amazon-ads-clientid': 'client-1', 'amazon-ads-accountid': '12345678' },
+        body: '{"events":[{"eventDescription":{"name":"sale","conversionType":"OFF_AMAZON_PURCHASES","eventSource":"WEBSITE","eventIngestionMethod":"SERVER_TO_SERVER"},"countryCode":"US","eventTime":"2026-01-01T00:00:00.000Z","eventId":"00112233445566778899aabbccddeeff-sale","matchKeys":[{"type":"EMAIL","values":["973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"]}],"value":12.5,"currencyCode":"USD","unitsSold":1}]}',
+      },
+      responses: [
+        { status: 207, body: '{"success":[{"index":0}],"error":[]}', verdict: 'delivered' },
+        {
+          status: 207,
+          body: '{"success":[],"error":[{"index":0,"errors":[{"errorType":"VALIDATION"}]}]}',
+          verdict: 'dead',
+        },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })
 
 function key(type: string, value: string | undefined) {

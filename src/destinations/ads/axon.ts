@@ -77,5 +77,28 @@ export const axon = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a lead of a person',
+      conversion: {
+        event: 'lead',
+        user_id: 'user_42',
+        ip: '203.0.113.7',
+        user_agent: 'Mozilla/5.0',
+        landing_url: 'https://shop.example.com/',
+      },
+      request: {
+        method: 'POST',
+        url: 'https://b.applovin.com/v1/event?pixel_id=PIXEL1',
+        headers: { authorization: 'AXONKEY' },
+        body: '{"events":[{"name":"generate_lead","event_time":1767225600000,"event_source_url":"https://shop.example.com/","dedupe_id":"00112233445566778899aabbccddeeff-lead","data":{"currency":"USD","value":12.5},"user_data":{"user_id":"user_42","client_ip_address":"203.0.113.7","client_user_agent":"Mozilla/5.0","esi":"web"}}]}',
+      },
+      responses: [
+        { status: 200, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

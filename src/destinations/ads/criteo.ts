@@ -14,6 +14,7 @@ export const criteo = defineAdPlatform({
   type: 'criteo',
   title: 'Criteo Events API',
   docs: 'https://guides.criteotilt.com/events-api/',
+  verified: 'community',
   apiVersion: API_VERSION,
   notes:
     'Only transactions. The item is the offer, at the value of the conversion. Criteo deduplicates by transaction id only as far as it says nothing else: after a lost answer a conversion is not repeated. There is no test mode and no way to take a conversion back.',
@@ -60,5 +61,20 @@ export const criteo = defineAdPlatform({
     })
   },
   verdict: readAdStatus,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a person',
+      conversion: { user_id: 'user_42', offer_id: 'offer-77' },
+      request: {
+        method: 'POST',
+        url: 'https://widget.criteo.com/m/event?version=s2s_v0',
+        body: '{"version":"postern_1.0.0","site_type":"d","account":"PARTNER_ID","id":{"mapping_key":"CALLER_ID","mapped_user_id":"user_42"},"events":[{"event":"trackTransaction","timestamp":"2026-01-01T00:00:00.000Z","id":"tx-1","item":[{"id":"offer-77","price":12.5,"quantity":1}]}]}',
+      },
+      responses: [
+        { status: 200, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

@@ -100,7 +100,43 @@ export const googleAds = defineAdPlatform({
     })
   },
   verdict: readUploadAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { gclid: 'TeSter-123_gclid' },
+      settings: {
+        client_id: 'client-1',
+        client_secret: 'secret-1',
+        refresh_token: 'refresh-1',
+        events: 'sale=987654321',
+      },
+      request: {
+        method: 'POST',
+        url: 'https://googleads.googleapis.com/v25/customers/1234567890:uploadClickConversions',
+        headers: { 'developer-token': 'DEVTOKEN' },
+        body: '{"conversions":[{"gclid":"TeSter-123_gclid","conversionAction":"customers/1234567890/conversionActions/987654321","conversionDateTime":"2026-01-01 00:00:00+00:00","conversionValue":12.5,"currencyCode":"USD","orderId":"tx-1"}],"partialFailure":true,"validateOnly":false}',
+      },
+      responses: [
+        { status: 200, body: '{"results":[{}]}', verdict: 'delivered' },
+        {
+          status: 200,
+          body: '{"partialFailureError":{"details":[{"errors":[{"errorCode":{"conversionUploadError":"CLICK_CONVERSION_ALREADY_EXISTS"}}]}]}}',
+          verdict: 'duplicate',
+        },
+        {
+          status: 200,
+          body: '{"partialFailureError":{"details":[{"errors":[{"errorCode":{"conversionUploadError":"TOO_RECENT_EVENT"}}]}]}}',
+          verdict: 'retry',
+        },
+        {
+          status: 200,
+          body: '{"partialFailureError":{"details":[{"errors":[{"errorCode":{"conversionUploadError":"EXPIRED_EVENT"}}]}]}}',
+          verdict: 'dead',
+        },
+        { status: 401, verdict: 'park' },
+      ],
+    },
+  ],
 })
 
 /** Exactly one is allowed. */

@@ -95,7 +95,21 @@ export const googleAnalytics = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a purchase of a browser',
+      conversion: { ga_client_id: 'GA1.1.1098115397.1795075100', ga_session_id: '1795075100' },
+      request: {
+        method: 'POST',
+        url: 'https://www.google-analytics.com/mp/collect?measurement_id=G-TEST12345&api_secret=SECRET',
+        body: '{"client_id":"1098115397.1795075100","timestamp_micros":1767225600000000,"events":[{"name":"purchase","params":{"transaction_id":"tx-1","value":12.5,"currency":"USD","session_id":"1795075100","engagement_time_msec":1}}]}',
+      },
+      responses: [
+        { status: 204, verdict: 'delivered' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })
 
 /** The `_ga` cookie is `GA1.1.X.Y`; the client id is `X.Y`. */

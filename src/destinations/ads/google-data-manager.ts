@@ -114,7 +114,30 @@ export const googleDataManager = defineAdPlatform({
     })
   },
   verdict: readDataManagerAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { gclid: 'TeSter-123_gclid' },
+      settings: {
+        client_id: 'client-1',
+        client_secret: 'secret-1',
+        refresh_token: 'refresh-1',
+        events: 'sale=987654321',
+        consent: 'granted',
+      },
+      request: {
+        method: 'POST',
+        url: 'https://datamanager.googleapis.com/v1/events:ingest',
+        body: '{"destinations":[{"reference":"d1","operatingAccount":{"accountType":"GOOGLE_ADS","accountId":"1234567890"},"productDestinationId":"987654321"}],"events":[{"destinationReferences":["d1"],"transactionId":"tx-1","eventTimestamp":"2026-01-01T00:00:00.000Z","eventSource":"WEB","adIdentifiers":{"gclid":"TeSter-123_gclid"},"conversionValue":12.5,"currency":"USD"}],"consent":{"adUserData":"CONSENT_GRANTED","adPersonalization":"CONSENT_GRANTED"},"validateOnly":false}',
+      },
+      responses: [
+        { status: 200, body: '{"requestId":"r-1"}', verdict: 'delivered' },
+        { status: 400, body: '{"error":{"status":"INVALID_ARGUMENT"}}', verdict: 'dead' },
+        { status: 403, verdict: 'park' },
+        { status: 429, verdict: 'retry' },
+      ],
+    },
+  ],
 })
 
 /** One click id; those of iOS exist only where there is no gclid. */

@@ -11,8 +11,9 @@ export const kwai = defineAdPlatform({
   type: 'kwai',
   title: 'Kwai Event API',
   docs: 'https://business.kwai.com/',
+  verified: 'community',
   notes:
-    'No public vendor page: compare with the account manager before relying on it. The click id comes by click_id_from, from the macro on the click URL. Repeats are not told apart there: after a lost answer a conversion is not repeated. There is no way to take a conversion back.',
+    'No public vendor page: compare with the account manager before relying on it. The click id is that of the macro on the click URL: name the sub id that carries it in click_id_from. Repeats are not told apart there: after a lost answer a conversion is not repeated. There is no way to take a conversion back.',
   host: 'https://www.adsnebula.com',
   settings: {
     pixel_id: { title: 'Pixel id', pattern: '^[0-9]+$', example: '284000000000000' },
@@ -26,7 +27,8 @@ export const kwai = defineAdPlatform({
     rebill: 'EVENT_PURCHASE',
   },
   eventNames: /^EVENT_[A-Z_]+$/,
-  identity: [],
+  identity: ['click_id'],
+  clickId: 'click_id',
   test: 'yes',
   policy: { retry_after_ambiguous: false },
   prepare: settings => ({ token: settings.access_token, pixel: settings.pixel_id }),
@@ -51,5 +53,21 @@ export const kwai = defineAdPlatform({
     })
   },
   verdict: readAdStatus,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { click_id: 'CCpgibAfprkEjNPzPmzLV8yQ' },
+      request: {
+        method: 'POST',
+        url: 'https://www.adsnebula.com/log/common/api',
+        body: '{"access_token":"KWTOKEN","clickid":"CCpgibAfprkEjNPzPmzLV8yQ","event_name":"EVENT_PURCHASE","is_attributed":1,"mmpcode":"PL","pixelId":"284000000000000","pixelSdkVersion":"9.9.9","properties":"{\\"currency\\":\\"USD\\",\\"value\\":12.5,\\"content_id\\":\\"tx-1\\"}","testFlag":false,"trackFlag":false,"third_party":"postern"}',
+      },
+      responses: [
+        { status: 200, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

@@ -82,5 +82,27 @@ export const linkedin = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a lead of a click',
+      conversion: { event: 'lead', li_fat_id: '7b5c2b3e-52a2-4f7e-9d2f-0d6e1f4f9a10' },
+      settings: { access_token: 'LITOKEN', events: 'lead=789123' },
+      request: {
+        method: 'POST',
+        url: 'https://api.linkedin.com/rest/conversionEvents',
+        headers: {
+          'linkedin-version': '202604',
+          'x-restli-protocol-version': '2.0.0',
+          authorization: 'Bearer LITOKEN',
+        },
+        body: '{"conversion":"urn:lla:llaPartnerConversion:789123","conversionHappenedAt":1767225600000,"eventId":"00112233445566778899aabbccddeeff-lead","conversionValue":{"currencyCode":"USD","amount":"12.50"},"user":{"userIds":[{"idType":"LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID","idValue":"7b5c2b3e-52a2-4f7e-9d2f-0d6e1f4f9a10"}]}}',
+      },
+      responses: [
+        { status: 201, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 426, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

@@ -126,7 +126,30 @@ export const meta = defineAdPlatform({
     })
   },
   verdict: readMetaAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a lead known by its click only',
+      conversion: {
+        event: 'lead',
+        fbclid: 'IwAR2F4-dbP0l7Mn1I',
+        click_time: '2025-12-31T20:00:00Z',
+        ip: '203.0.113.7',
+        user_agent: 'Mozilla/5.0',
+        landing_url: 'https://shop.example.com/',
+      },
+      request: {
+        method: 'POST',
+        url: 'https://graph.facebook.com/v25.0/1234567890/events?access_token=EAATESTTOKEN',
+        body: '{"data":[{"event_name":"Lead","event_time":1767225600,"event_id":"00112233445566778899aabbccddeeff-lead","event_source_url":"https://shop.example.com/","action_source":"website","user_data":{"client_ip_address":"203.0.113.7","client_user_agent":"Mozilla/5.0","fbc":"fb.1.1767211200000.IwAR2F4-dbP0l7Mn1I"},"custom_data":{"value":12.5,"currency":"USD"}}]}',
+      },
+      responses: [
+        { status: 200, body: '{"events_received":1}', verdict: 'delivered' },
+        { status: 400, body: '{"error":{"code":100,"error_subcode":2804003}}', verdict: 'dead' },
+        { status: 400, body: '{"error":{"code":190}}', verdict: 'park' },
+        { status: 400, body: '{"error":{"code":4}}', verdict: 'retry' },
+      ],
+    },
+  ],
 })
 
 /** A cookie of four parts, or five where Meta's own library added one. */

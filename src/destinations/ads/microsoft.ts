@@ -89,5 +89,26 @@ export const microsoft = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { msclkid: 'dd4afcccb1c94a4cad9544dd7e5006ab' },
+      request: {
+        method: 'POST',
+        url: 'https://capi.uet.microsoft.com/v1/97267979/events',
+        headers: { authorization: 'Bearer UETTOKEN' },
+        body: '{"data":[{"eventType":"custom","eventId":"00112233445566778899aabbccddeeff-sale","eventName":"purchase","eventTime":1767225600,"userData":{"msclkid":"dd4afcccb1c94a4cad9544dd7e5006ab"},"customData":{"value":12.5,"currency":"USD","transactionId":"tx-1"}}],"dataProvider":"postern","continueOnValidationError":true}',
+      },
+      responses: [
+        { status: 200, body: '{"eventsReceived":1}', verdict: 'delivered' },
+        {
+          status: 200,
+          body: '{"eventsReceived":0,"error":{"details":[{"index":0}]}}',
+          verdict: 'dead',
+        },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

@@ -14,6 +14,7 @@ export const nextdoor = defineAdPlatform({
   type: 'nextdoor',
   title: 'Nextdoor Conversions API',
   docs: 'https://developer.nextdoor.com/reference/conversions-track',
+  verified: 'community',
   apiVersion: API_VERSION,
   notes:
     'Phone numbers are hashed as the ten digits of a North American number; others are left out. There is no way to take a conversion back.',
@@ -78,5 +79,22 @@ export const nextdoor = defineAdPlatform({
     })
   },
   verdict: readAdStatus,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { ndclid: 'nd-click-1' },
+      request: {
+        method: 'POST',
+        url: 'https://ads.nextdoor.com/v2/api/conversions/track',
+        headers: { authorization: 'Bearer NDTOKEN' },
+        body: '{"client_id":"client_id_1","data_source_id":"pixel_id_1","event_name":"purchase","event_id":"00112233445566778899aabbccddeeff-sale","event_time":"2026-01-01T00:00:00.000Z","action_source":"website","test_event":"false","customer":{"click_id":"nd-click-1","pixel_id":"pixel_id_1"},"custom":{"order_value":"USD12.50","order_id":"tx-1"}}',
+      },
+      responses: [
+        { status: 200, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

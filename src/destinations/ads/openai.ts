@@ -17,9 +17,10 @@ export const openai = defineAdPlatform({
   type: 'openai',
   title: 'OpenAI Ads conversions',
   docs: 'https://developers.openai.com/ads/conversions-api',
+  verified: 'unverified',
   apiVersion: API_VERSION,
   notes:
-    'The click id oppref comes by click_id_from. Every event type must be registered for the pixel. Amounts go in hundredths; the shape of data is not described publicly and may change. There is no way to take a conversion back.',
+    'The click id is oppref: name the sub id that carries it in click_id_from. Every event type must be registered for the pixel. Amounts go in hundredths; the shape of data is not described publicly and may change. There is no way to take a conversion back.',
   host: 'https://bzr.openai.com',
   settings: {
     pixel_id: { title: 'Pixel id', example: 'PIXEL1' },
@@ -34,7 +35,8 @@ export const openai = defineAdPlatform({
     ftd: 'first_deposit',
   },
   eventNames: /^[a-z0-9_]+$/,
-  identity: [],
+  identity: ['click_id'],
+  clickId: 'click_id',
   maxAgeHours: 7 * 24,
   test: 'yes',
   policy: { budget_hours: 7 * 24 },
@@ -71,5 +73,22 @@ export const openai = defineAdPlatform({
     })
   },
   verdict: readAdStatus,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { click_id: 'opp-ref-1' },
+      request: {
+        method: 'POST',
+        url: 'https://bzr.openai.com/v1/events?pid=PIXEL1',
+        headers: { authorization: 'Bearer OATOKEN' },
+        body: '{"events":[{"id":"00112233445566778899aabbccddeeff-sale","type":"order_created","timestamp_ms":1767225600000,"oppref":"opp-ref-1","action_source":"web","data":{"type":"contents","amount":1250,"currency":"USD"}}]}',
+      },
+      responses: [
+        { status: 200, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

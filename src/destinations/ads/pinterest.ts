@@ -109,5 +109,22 @@ export const pinterest = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a browser',
+      conversion: { ip: '203.0.113.7', user_agent: 'Mozilla/5.0' },
+      request: {
+        method: 'POST',
+        url: 'https://api.pinterest.com/v5/ad_accounts/549755885175/events',
+        headers: { authorization: 'Bearer PINTOKEN' },
+        body: '{"data":[{"event_name":"checkout","action_source":"web","event_time":1767225600,"event_id":"00112233445566778899aabbccddeeff-sale","opt_out":false,"user_data":{"client_ip_address":"203.0.113.7","client_user_agent":"Mozilla/5.0"},"custom_data":{"currency":"USD","value":"12.50","order_id":"tx-1"}}]}',
+      },
+      responses: [
+        { status: 200, body: '{"events":[{"status":"processed"}]}', verdict: 'delivered' },
+        { status: 200, body: '{"events":[{"status":"failed"}]}', verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

@@ -51,7 +51,7 @@ export interface AdEvent {
   readonly now: number
 }
 
-type Described = 'type' | 'title' | 'docs' | 'apiVersion' | 'notes' | 'verdict' | 'policy' | 'examples' // prettier-ignore
+type Described = 'type' | 'title' | 'docs' | 'verified' | 'apiVersion' | 'notes' | 'verdict' | 'policy' | 'examples' // prettier-ignore
 
 export interface AdPlatform<S extends SettingDeclarations, P> extends Pick<
   DestinationDefinition<S, P>,

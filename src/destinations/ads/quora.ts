@@ -76,5 +76,22 @@ export const quora = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { qclid: '0%7C212106239366182%7C0' },
+      request: {
+        method: 'POST',
+        url: 'https://api.quora.com/ads/v0/conversion',
+        headers: { authorization: 'Bearer QTOKEN' },
+        body: '{"account_id":527745581653587,"conversion":{"event_name":"Purchase","timestamp":1767225600000000,"click_id":"0%7C212106239366182%7C0","value":12.5,"event_id":"00112233445566778899aabbccddeeff-sale"}}',
+      },
+      responses: [
+        { status: 200, body: '{"events_errored":0}', verdict: 'delivered' },
+        { status: 200, body: '{"events_errored":1}', verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

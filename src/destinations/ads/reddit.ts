@@ -102,5 +102,22 @@ export const reddit = defineAdPlatform({
     })
   },
   verdict: readAdStatus,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { rdt_cid: '3184742045291813272' },
+      request: {
+        method: 'POST',
+        url: 'https://ads-api.reddit.com/api/v3/pixels/a2_test123/conversion_events',
+        headers: { authorization: 'Bearer RDTTOKEN' },
+        body: '{"data":{"events":[{"event_at":1767225600000,"action_source":"WEBSITE","click_id":"3184742045291813272","type":{"tracking_type":"PURCHASE"},"metadata":{"conversion_id":"00112233445566778899aabbccddeeff-sale","currency":"USD","value":12.5,"item_count":1}}]}}',
+      },
+      responses: [
+        { status: 200, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

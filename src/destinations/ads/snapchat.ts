@@ -111,5 +111,21 @@ export const snapchat = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { sccid: 'b2f6f2c2-9a3f-4b0e-8d7c-2f0d3c1f7a11' },
+      request: {
+        method: 'POST',
+        url: 'https://tr.snapchat.com/v3/11111111-2222-3333-4444-555555555555/events?access_token=SNAPTOKEN',
+        body: '{"data":[{"event_name":"PURCHASE","event_time":1767225600,"event_id":"00112233445566778899aabbccddeeff-sale","action_source":"WEB","user_data":{"sc_click_id":"b2f6f2c2-9a3f-4b0e-8d7c-2f0d3c1f7a11"},"custom_data":{"value":12.5,"currency":"USD","order_id":"tx-1"}}]}',
+      },
+      responses: [
+        { status: 200, body: '{"status":"VALID"}', verdict: 'delivered' },
+        { status: 200, body: '{"status":"INVALID"}', verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

@@ -13,6 +13,7 @@ export const spotify = defineAdPlatform({
   type: 'spotify',
   title: 'Spotify Conversions API',
   docs: 'https://ads.spotify.com/en-US/help-center/spotify-conversions-api/',
+  verified: 'community',
   notes:
     'No public page says in which form a phone number is hashed; it is hashed with its plus sign, as most platforms want it. There is no test mode and no way to take a conversion back.',
   host: 'https://capi.spotify.com',
@@ -65,5 +66,22 @@ export const spotify = defineAdPlatform({
     })
   },
   verdict: readAdStatus,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a person',
+      conversion: { email: 'test@example.com' },
+      request: {
+        method: 'POST',
+        url: 'https://capi.spotify.com/capi-direct/events/',
+        headers: { authorization: 'Bearer SPTOKEN' },
+        body: '{"conversion_events":{"capi_connection_id":"conn-1","events":[{"event_name":"Purchase","event_id":"00112233445566778899aabbccddeeff-sale","event_time":"2026-01-01T00:00:00.000Z","action_source":"WEB","event_details":{"amount":12.5,"currency":"USD"},"user_data":{"hashed_emails":["973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"]}}]}}',
+      },
+      responses: [
+        { status: 200, verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

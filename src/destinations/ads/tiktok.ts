@@ -123,5 +123,22 @@ export const tiktok = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale known by its click only',
+      conversion: { ttclid: 'E.C.P.CrMBtest', landing_url: 'https://shop.example.com/' },
+      request: {
+        method: 'POST',
+        url: 'https://business-api.tiktok.com/open_api/v1.3/event/track/',
+        headers: { 'access-token': 'TT_TOKEN' },
+        body: '{"event_source":"web","event_source_id":"C8C3JPS5R0L0CKHEJ8K0","data":[{"event":"Purchase","event_time":1767225600,"event_id":"00112233445566778899aabbccddeeff-sale","user":{"ttclid":"E.C.P.CrMBtest"},"properties":{"value":12.5,"currency":"USD","order_id":"tx-1"},"page":{"url":"https://shop.example.com/"}}]}',
+      },
+      responses: [
+        { status: 200, body: '{"code":0}', verdict: 'delivered' },
+        { status: 200, body: '{"code":40002}', verdict: 'dead' },
+        { status: 200, body: '{"code":40001}', verdict: 'park' },
+        { status: 200, body: '{"code":40100}', verdict: 'retry' },
+      ],
+    },
+  ],
 })

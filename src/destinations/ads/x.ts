@@ -68,5 +68,23 @@ export const x = defineAdPlatform({
     })
   },
   verdict: readAnswer,
-  examples: [],
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { twclid: '23opevjt88psuo13lu8d020qkn' },
+      settings: { events: 'sale=tw-o8z6j-o8z21' },
+      request: {
+        method: 'POST',
+        url: 'https://ads-api.x.com/12/measurement/conversions/o8z6j',
+        headers: { 'x-pixel-token': 'XPIXELTOKEN' },
+        body: '{"conversions":[{"conversion_time":"2026-01-01T00:00:00.000Z","event_id":"tw-o8z6j-o8z21","identifiers":[{"twclid":"23opevjt88psuo13lu8d020qkn"}],"conversion_id":"00112233445566778899aabbccddeeff-sale","value":"12.50","price_currency":"USD","number_items":1}]}',
+      },
+      responses: [
+        { status: 200, body: '{"data":{"conversions_processed":1}}', verdict: 'delivered' },
+        { status: 400, verdict: 'dead' },
+        { status: 401, verdict: 'park' },
+        { status: 503, verdict: 'retry' },
+      ],
+    },
+  ],
 })

@@ -53,7 +53,7 @@ t.test('every platform', async t => {
     )
     const early = make(type, {}, { statuses: ['pending'] })
     t.ok(early.wants({ status: 'pending', event: 'sale' }), 'the operator may send pending ones')
-    const nobody: Change = { q: {}, fbclid: undefined, fbp: undefined, fbc: undefined, gclid: undefined,
+    const nobody: Change = { q: {}, click_id: undefined, fbclid: undefined, fbp: undefined, fbc: undefined, gclid: undefined,
       ttclid: undefined, ttp: undefined, msclkid: undefined, sccid: undefined, scid: undefined,
       epik: undefined, rdt_cid: undefined, rdt_uuid: undefined, li_fat_id: undefined, twclid: undefined,
       qclid: undefined, ndclid: undefined, email: undefined, phone: undefined, first_name: undefined,

@@ -8,7 +8,7 @@ import {
   DESTINATION_TYPES,
   type ConfiguredDestination,
 } from '../../../src/destinations/registry.ts'
-import type { Conversion } from '../../../src/model/conversion.ts'
+import { TEXT_FIELDS, type Conversion } from '../../../src/model/conversion.ts'
 import type { DeliveryContext, DeliveryRequest, RequestFault } from '../../../src/model/delivery.ts'
 import type { DestinationRule } from '../../../src/rules/destination-schema.ts'
 
@@ -37,6 +37,8 @@ const cookies = Object.fromEntries(
   Object.entries(input.cookies).map(([name, value]) => [name.slice(1), value]),
 )
 
+const KNOWN: ReadonlySet<string> = new Set(TEXT_FIELDS)
+
 /** An hour after the conversion. */
 export const NOW = Date.parse(input.occurred_at) + 3_600_000
 
@@ -53,7 +55,7 @@ export const CONVERSION: Conversion = {
   occurred_at: Date.parse(input.occurred_at),
   received_at: Date.parse(input.occurred_at),
   click_time: Date.parse(at ?? ''),
-  ...clicks,
+  ...Object.fromEntries(Object.entries(clicks).filter(([name]) => KNOWN.has(name))),
   ...(ScCid ? { sccid: ScCid } : {}),
   ...cookies,
   ...user,
