@@ -102,10 +102,6 @@ t.test('needs follow from the checks', async t => {
   })
   t.match(needs([{ signature: { ...hash, over: '{a}{settings.key}' } }]), { secrets: false })
   t.match(needs([{ signature: { ...hash, hmac: true, over: '{a}' } }]), { secrets: true })
-  t.match(needs([{ signature: { ...hash, over: '{url}{secret}' } }]), {
-    secrets: true,
-    publicBaseUrl: true,
-  })
   t.match(needs([{ body_signature: hash }]), { secrets: true })
   t.match(needs([{ ip: [] }]), { ips: true })
   t.match(needs([{ ip: ['192.0.2.1'] }]), { ips: false })

@@ -43,6 +43,6 @@ function needsSecret(check: Check): boolean {
   return templates.some(template => template !== undefined && /\{secret[|}]/.test(template))
 }
 
-function usesUrl({ signature, url_signature: url }: Check): boolean {
-  return url?.covers === 'url' || (signature !== undefined && /\{url[|}]/.test(signature.over))
+function usesUrl({ url_signature: url }: Check): boolean {
+  return url?.covers === 'url'
 }
