@@ -48,6 +48,7 @@ export const REASONS = {
   timestamp_out_of_window: { outcome: 'rejected', http: 401, meaning: 'the timestamp is too old or in the future' },
   ip_denied: { outcome: 'rejected', http: 403, meaning: 'the client address is not on the allowlist' },
   ip_unparseable: { outcome: 'rejected', http: 403, meaning: 'the client address cannot be told' },
+  https_required: { outcome: 'rejected', http: 403, meaning: 'the network must send over HTTPS' },
   network_disabled: { outcome: 'rejected', http: 403, meaning: 'the network is switched off in the configuration' },
   // rejected: where and how
   unknown_network: { outcome: 'rejected', http: 404, meaning: 'no such network or path' },

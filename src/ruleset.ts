@@ -12,6 +12,7 @@ import type { Postback } from './model/postback.ts'
 import { compileNormalize, type Normalize } from './normalize/normalize.ts'
 import type { Refusal } from './reasons.ts'
 import { expandBody, replaceBody } from './receive/expand.ts'
+import type { EdgeTerms } from './receive/server.ts'
 import type { ReadLimits } from './receive/limits.ts'
 import { compileReply, type Replier } from './receive/reply.ts'
 import { compileRoutes, type Router } from './route/route.ts'
@@ -31,6 +32,8 @@ export interface NetworkRuntime {
   readonly isEnabled: boolean
   /** HEAD and an empty GET are the network testing the URL. */
   readonly isProbed: boolean
+  /** What is asked of its requests before they are read. */
+  readonly terms: EdgeTerms
   /** Opens a body inside a parameter, where the rule names one. */
   read(postback: Postback): Result<Postback, Refusal>
   readonly verifier: Verifier
@@ -60,7 +63,7 @@ const DEFAULT_WINDOW_DAYS = 30
 /** Configuration file → rule set, or every fault of it and of the rule files it uses. */
 export async function loadRuleSet(
   file: string,
-  options: Pick<LoadOptions, 'catalogue' | 'env'> & RuleSetPorts,
+  options: Pick<LoadOptions, 'catalogue' | 'env' | 'hasWholeCatalogue'> & RuleSetPorts,
 ): Promise<Result<RuleSet, Fault[]>> {
   const builtins = new Map(
     DESTINATION_TYPES.map(({ type, settings, verified = 'vendor' }) => [
@@ -146,7 +149,10 @@ function compileNetwork(
     }),
   )
   const reply = take(
-    compileReply(rule.value.reply, { answerRejectedWith: network.answer_rejected_with }),
+    compileReply(rule.value.reply, {
+      answerRejectedWith: network.answer_rejected_with,
+      settings: network.settings,
+    }),
   )
   if (!verifier || !normalize || !reply) return undefined
   const windowDays = network.window_days ?? dedupe.window_days ?? DEFAULT_WINDOW_DAYS
@@ -155,6 +161,7 @@ function compileNetwork(
     rule,
     isEnabled: network.enabled,
     isProbed: rule.value.reply?.probe === true,
+    terms: { isHttpsOnly: network.require_https, rate: network.rate_per_second },
     read: body ? postback => expandBody(postback, body, limits) : ok,
     verifier,
     verifyOptions,
@@ -179,7 +186,7 @@ function compileDestination(
   const rule = catalogue.destinations.get(options.rule)
   const definition = rule?.value ?? DESTINATION_TYPES.find(({ type }) => type === options.rule)
   if (!definition) return undefined
-  const created = createDestination(id, options, definition)
+  const created = createDestination(id, options, definition, config.rates)
   if (!created.ok) {
     for (const found of created.error) {
       const isRule = found.in === 'rule' && rule !== undefined

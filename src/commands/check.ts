@@ -17,7 +17,7 @@ export interface CheckOptions {
 
 export async function check(options: CheckOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, catalogue } = context
-  const rules = await loadRuleSet(options.config, { catalogue })
+  const rules = await loadRuleSet(options.config, { catalogue, hasWholeCatalogue: true })
   if (!rules.ok) {
     if (options.json) terminal.line(JSON.stringify({ ok: false, faults: rules.error }))
     else reportFaults(rules.error, terminal)

@@ -6,6 +6,7 @@ import { discardLetters, listLetters, replayLetters, showLetter } from './dead.t
 import { explain } from './explain.ts'
 import { generate } from './generate.ts'
 import { log } from './log.ts'
+import { listNetworks, showNetwork } from './networks.ts'
 import { send } from './send.ts'
 import { start } from './start.ts'
 
@@ -17,6 +18,8 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .description('Postback relay gateway: a conversion is reported once, every system gets it')
     .version(context.version)
     .showSuggestionAfterError()
+    // An option belongs to the command it stands behind: `networks` and `networks show` share names.
+    .enablePositionalOptions()
 
   /** A command that reads the configuration. */
   const command = (parent: Command, usage: string, description: string): Command =>
@@ -70,6 +73,23 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .option('--limit <number>', 'at most so many', '20')
     .addOption(json)
     .action(async (options: Parameters<typeof log>[0]) => finish(await log(options, context)))
+
+  const networks = command(
+    program,
+    'networks',
+    'networks Postern knows, with the URL to enter there',
+  )
+    .enablePositionalOptions()
+    .option('--find <text>', 'part of an id, name or kind')
+    .addOption(json)
+    .action(async (options: Parameters<typeof listNetworks>[0]) =>
+      finish(await listNetworks(options, context)),
+    )
+  command(networks, 'show <id>', 'how to connect a network, step by step')
+    .addOption(json)
+    .action(async (id: string, options: Parameters<typeof showNetwork>[1]) =>
+      finish(await showNetwork(id, options, context)),
+    )
 
   const dead = program.command('dead').description('deliveries that ended without success')
   command(dead, 'list', 'newest first')

@@ -36,6 +36,8 @@ export async function startPrimary(rules: RuleSet, context: CommandContext): Pro
     metrics: workers.metrics,
     contentType: metrics.registry.contentType,
     administered: events.administered,
+    certificate: rules.loaded.tls.admin,
+    token: config.admin.token,
   })
   await admin.listen({ ...config.admin.listen })
   const demo = config.demo && (await startDemo(config.demo.listen, events.demoReceived))

@@ -27,7 +27,10 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   })
   const first = await loadOrReport(file, context, { keys })
   if (!first) return 1
-  if (first.loaded.value.workers > 1 && !isWorker()) return startPrimary(first, context)
+  if (first.loaded.value.workers > 1 && !isWorker()) {
+    keys.close()
+    return startPrimary(first, context)
+  }
   let rules = first
 
   const { log } = rules.loaded.value

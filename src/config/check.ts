@@ -6,7 +6,7 @@ import type { Catalogue } from '../rules/catalogue.ts'
 import type { SourceDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
 import { nearest } from '../rules/similar.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { DestinationRule } from '../rules/destination-schema.ts'
 import { checkNetwork } from './check-network.ts'
 import { checkCidrs, checkServer } from './check-server.ts'
 import type { Findings } from './findings.ts'
@@ -42,7 +42,7 @@ export function checkConfig(input: CheckInput): { faults: Fault[]; warnings: Fau
     const id = network.rule ?? name
     const rule = catalogue.networks.get(id)?.value
     if (!rule) {
-      unknownRule(path, id, network.rule !== undefined, [...catalogue.networks.keys()], to)
+      unknownRule(path, id, network.rule !== undefined, catalogue.ids.networks, to)
       continue
     }
     if (rule.verified === 'unverified') unverified(path, id, network.accept_unverified, to)
@@ -54,7 +54,7 @@ export function checkConfig(input: CheckInput): { faults: Fault[]; warnings: Fau
     checkCidrs(destination.allow_private, [...path, 'allow_private'], to)
     const rule = catalogue.destinations.get(id)?.value ?? builtins.get(id)
     if (!rule) {
-      const known = [...catalogue.destinations.keys(), ...builtins.keys()]
+      const known = [...catalogue.ids.destinations, ...builtins.keys()]
       unknownRule(path, id, destination.rule !== undefined, known, to)
       continue
     }

@@ -16,6 +16,8 @@ export interface EffectiveNetwork extends Omit<NetworkConfig, 'rule' | 'secrets'
   /** Id in the catalogue. */
   readonly rule: string
   readonly enabled: boolean
+  readonly require_https: boolean
+  readonly rate_per_second: number
   readonly secrets: readonly string[]
   readonly tokens: readonly string[]
   readonly settings: Readonly<Record<string, string>>
@@ -44,14 +46,20 @@ export interface EffectiveConfig {
     readonly listen: ListenAddress
     readonly public_base_url: string | undefined
     readonly trusted_proxies: readonly string[]
+    /** Undefined: HTTP. */
+    readonly tls: TlsPaths | undefined
+    /** Empty: any. */
+    readonly allowed_hosts: readonly string[]
     readonly limits: Given<NonNullable<ServerConfig['limits']>>
   }
   readonly admin: {
     readonly listen: ListenAddress
+    readonly tls: TlsPaths | undefined
     readonly token: string | undefined
     readonly collect_interval_ms: number
   }
   readonly log: Given<NonNullable<Config['log']>>
+  readonly privacy: Given<NonNullable<Config['privacy']>>
   readonly workers: number
   readonly store: Given<Omit<StoreConfig, 'redis'>> & {
     /** Set where `type` is redis. */
@@ -61,10 +69,14 @@ export interface EffectiveConfig {
   readonly rules: readonly string[]
   readonly networks: Readonly<Record<string, EffectiveNetwork>>
   readonly destinations: Readonly<Record<string, EffectiveDestination>>
+  /** `EUR/USD` → rate. */
+  readonly rates: Readonly<Record<string, string>>
   readonly routes: readonly RouteConfig[]
   /** Set where the configuration asks for the stand-in tracker. */
   readonly demo: { readonly listen: ListenAddress } | undefined
 }
+
+export type TlsPaths = NonNullable<ServerConfig['tls']>
 
 export interface EffectiveParts {
   readonly rules: readonly string[]
@@ -73,22 +85,27 @@ export interface EffectiveParts {
 }
 
 export function toEffective(config: Config, parts: EffectiveParts): EffectiveConfig {
-  const { server, admin, log, store, demo } = config
+  const { server, admin, log, privacy, store, demo } = config
   const type = store?.type ?? DEFAULTS.store.type
+  const limits = { ...DEFAULTS.server.limits, ...server?.limits }
   return deepFreeze({
     server: {
       listen: address(server?.listen ?? DEFAULTS.server.listen),
       public_base_url: server?.public_base_url?.replace(/\/+$/, ''),
       trusted_proxies: server?.trusted_proxies ?? [...DEFAULTS.server.trusted_proxies],
-      limits: { ...DEFAULTS.server.limits, ...server?.limits },
+      tls: server?.tls,
+      allowed_hosts: server?.allowed_hosts ?? [],
+      limits,
     },
     admin: {
       ...DEFAULTS.admin,
       ...admin,
       listen: address(admin?.listen ?? DEFAULTS.admin.listen),
+      tls: admin?.tls,
       token: admin?.token,
     },
     log: { ...DEFAULTS.log, ...log },
+    privacy: { ...DEFAULTS.privacy, ...privacy },
     workers: config.workers ?? DEFAULTS.workers,
     store: {
       ...DEFAULTS.store,
@@ -98,6 +115,7 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
     rules: parts.rules,
     networks: mapValues(config.networks, (network, name) => ({
       ...DEFAULTS.network,
+      rate_per_second: limits.network_rate_per_second,
       ...network,
       rule: network.rule ?? name,
       secrets: network.secrets ?? [],
@@ -112,6 +130,7 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
       rule: destination.rule ?? name,
       ...settingsOf(destination.settings, parts.destinationSettings(name)),
     })),
+    rates: config.rates ?? {},
     routes: config.routes,
     demo: demo && { listen: address(demo.listen ?? DEFAULTS.demo.listen) },
   })

@@ -6,7 +6,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import { fail, ok, type Result } from '../base/result.ts'
-import { loadCatalogue, folderProblem, type Catalogue } from '../rules/catalogue.ts'
+import { loadCatalogue, folderProblem, type Catalogue, type Wanted } from '../rules/catalogue.ts'
 import { parseDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
 import { sortFaults } from '../rules/faults.ts'
@@ -19,10 +19,13 @@ import { hasReference } from './reference.ts'
 import { resolveReferences, type Environment } from './resolve.ts'
 import { configSchema, type Config } from './schema.ts'
 import { CONFIG_FILE, literalSecrets, passwordOf } from './secrets.ts'
+import { readTls, type Tls } from './tls.ts'
 
 export interface LoadOptions {
   /** Folder of the shipped rules. */
   readonly catalogue: string
+  /** True reads every rule file, also those that the configuration does not name. */
+  readonly hasWholeCatalogue?: boolean
   /** Default: the process's environment. */
   readonly env?: Environment
   /** Destination types that are code, with the settings they declare. */
@@ -32,6 +35,7 @@ export interface LoadOptions {
 export interface LoadedConfig {
   readonly value: EffectiveConfig
   readonly catalogue: Catalogue
+  readonly tls: Tls
   /** Every secret value, longest first, for masking. */
   readonly secrets: readonly string[]
   readonly warnings: readonly Fault[]
@@ -71,12 +75,17 @@ export async function loadConfig(
     if (problem) missing.push(document.fault(['rules', index], `rule folder: ${problem}`))
   }
   if (missing.length > 0) return fail(missing)
-  const catalogue = await loadCatalogue([options.catalogue, ...rules])
+  const catalogue = await loadCatalogue(
+    [options.catalogue, ...rules],
+    options.hasWholeCatalogue ? undefined : usedBy(config),
+  )
   if (!catalogue.ok) return catalogue
 
   const builtins: Builtins = options.builtins ?? new Map()
   const found = checkConfig({ document, config, catalogue: catalogue.value, builtins })
-  if (found.faults.length > 0) return fail(sortFaults(found.faults))
+  const tls = await readTls(document, config, dirname(file))
+  const faults = [...found.faults, ...tls.faults]
+  if (faults.length > 0) return fail(sortFaults(faults))
   const value = toEffective(config, {
     rules,
     networkSettings: name =>
@@ -86,11 +95,21 @@ export async function loadConfig(
   return ok({
     value,
     catalogue: catalogue.value,
+    tls: tls.value,
     secrets: secretsOf(value, resolved.secrets),
-    warnings: sortFaults([...resolved.warnings, ...found.warnings]),
-    watched: [file, options.catalogue, ...rules, ...resolved.files],
+    warnings: sortFaults([...resolved.warnings, ...found.warnings, ...tls.warnings]),
+    watched: [file, options.catalogue, ...rules, ...resolved.files, ...tls.files],
     source: toLoaded(document, written),
   })
+}
+
+function usedBy({ networks, destinations }: Config): Wanted {
+  const ruleOf = ([name, { rule }]: [string, { rule?: string }]) => rule ?? name
+  const used = {
+    networks: new Set(Object.entries(networks).map(ruleOf)),
+    destinations: new Set(Object.entries(destinations).map(ruleOf)),
+  }
+  return (part, id) => used[part].has(id)
 }
 
 function secretsOf(config: EffectiveConfig, referenced: ReadonlySet<string>): string[] {

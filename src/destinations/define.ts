@@ -14,7 +14,7 @@ import type {
   TokenGrant,
 } from '../model/delivery.ts'
 import type { Status } from '../model/status.ts'
-import type { DestinationExample, DestinationRule } from '../rules/schema.ts'
+import type { DestinationExample, DestinationRule } from '../rules/destination-schema.ts'
 import type { PolicyHints } from './policy.ts'
 import type { SettingDeclarations } from './settings.ts'
 

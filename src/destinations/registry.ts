@@ -7,7 +7,7 @@ import type { Conversion } from '../model/conversion.ts'
 import type { DeliveryRecord, Destination } from '../model/delivery.ts'
 import { STATUSES } from '../model/status.ts'
 import { conversionFields } from '../rules/fields.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { DestinationRule } from '../rules/destination-schema.ts'
 import { nearest } from '../rules/similar.ts'
 import { compileTemplate } from '../rules/template.ts'
 import { AD_PLATFORMS } from './ads/platforms.ts'
@@ -15,17 +15,21 @@ import type { DestinationType } from './define.ts'
 import { configFault, type DestinationFault } from './fault.ts'
 import { IDS, unreplacedFault, type ReadField } from './macros.ts'
 import type { DestinationOptions } from './options.ts'
+import { resolveMoney, type Rates } from './money.ts'
 import { sharedPayout } from './payout.ts'
 import { holdsUnreplaced } from './placeholder.ts'
 import { policyOf } from './policy.ts'
 import { resolveSettings } from './settings.ts'
 import { compileRule, type CompiledDestination } from './template.ts'
+import { rewardsWebhook } from './rewards-webhook.ts'
 import { webhook } from './webhook.ts'
 
 /** Destinations in code, by type. Everything else is a rule file. */
-export const DESTINATION_TYPES: readonly DestinationType[] = [...AD_PLATFORMS, webhook].toSorted(
-  (a, b) => (a.type < b.type ? -1 : 1),
-)
+export const DESTINATION_TYPES: readonly DestinationType[] = [
+  ...AD_PLATFORMS,
+  rewardsWebhook,
+  webhook,
+].toSorted((a, b) => (a.type < b.type ? -1 : 1))
 
 export interface ConfiguredDestination extends Destination {
   /** `scheme://host[:port]` of every place it sends to, for the egress check at load. */
@@ -36,6 +40,7 @@ export function createDestination(
   id: string,
   options: DestinationOptions,
   source: DestinationRule | DestinationType,
+  rates: Rates = {},
 ): Result<ConfiguredDestination, DestinationFault[]> {
   const faults: DestinationFault[] = []
   const clickId = compileClickId(options.click_id_from, faults)
@@ -43,9 +48,11 @@ export function createDestination(
   const settings = resolveSettings(source.settings ?? {}, options.settings ?? {})
   if (!settings.ok) return fail([...faults, ...settings.error])
   const { values, secrets } = settings.value
+  const declared = isType(source) ? undefined : source.money
+  const money = resolveMoney(declared, options.other_currency, rates, faults)
   const compiled = isType(source)
     ? openType(source, id, values, clickId)
-    : compileRule(source, id, values, clickId)
+    : compileRule(source, { destination: id, settings: values, money, clickId })
   if (!compiled.ok) return fail([...faults, ...compiled.error])
   if (faults.length > 0) return fail(faults)
   const { wants } = compiled.value
@@ -57,7 +64,7 @@ export function createDestination(
     rule: isType(source) ? source.type : (options.rule ?? id),
     wants: conversion => isWanted(conversion) && wants(conversion),
     policy: policyOf(options, isType(source) ? (source.policy ?? {}) : source),
-    secrets,
+    secrets: [...secrets, ...compiled.value.secrets].toSorted((a, b) => b.length - a.length),
   })
 }
 
@@ -82,6 +89,7 @@ function openType(
   const { request } = opened.value
   return ok({
     ...opened.value,
+    secrets: [],
     verdict: type.verdict,
     request: (record, context) => {
       const conversion = conversionFor(id, record, clickId)

@@ -1,7 +1,7 @@
 /** The values that an operator sets for a destination, checked against what it declares. */
 import { fail, ok, type Result } from '../base/result.ts'
 import { compileWholePattern } from '../rules/match.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { DestinationRule } from '../rules/destination-schema.ts'
 import { nearest } from '../rules/similar.ts'
 import { encodeForm, encodeJson, encodeUrl } from '../rules/template.ts'
 import { configFault, ruleFault, type DestinationFault } from './fault.ts'

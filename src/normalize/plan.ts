@@ -85,8 +85,8 @@ export function compilePlan(spec: PlanSpec): Result<Plan, readonly RuleFault[]> 
   const byKey = new Map<string, Claim[]>()
   const others: Claim[] = []
   for (const claim of claims.toSorted((a, b) => a.rank - b.rank)) {
-    const { kind, name, isPlain } = claim.source
-    if (kind !== 'param' || !isPlain) others.push(claim)
+    const { kind, name, bare } = claim.source
+    if (kind !== 'param' || bare) others.push(claim)
     else byKey.set(name, [...(byKey.get(name) ?? []), claim])
   }
   return ok({ fields, byKey, others })

@@ -22,8 +22,8 @@ export interface Source {
   readonly name: string
   /** Keys of all parameters it reads. */
   readonly keys: readonly string[]
-  /** The value is read as sent, not through filters. */
-  readonly isPlain: boolean
+  /** The same without its filters; undefined where it has none. */
+  readonly bare: Source | undefined
   /** `one` may be the empty text: a parameter that was sent without a value. */
   read(postback: Postback): Reading
 }
@@ -32,7 +32,7 @@ export const NOTHING: Reading = { found: 'none', value: undefined }
 const MANY: Reading = { found: 'many', value: undefined }
 const BROKEN: Reading = { found: 'broken', value: undefined }
 const one = (value: string): Reading => ({ found: 'one', value })
-const UNFILTERED = { keys: [], isPlain: true } as const
+const UNFILTERED = { keys: [], bare: undefined } as const
 const oneOrNone = (value: string | undefined): Reading =>
   value === undefined ? NOTHING : one(value)
 
@@ -57,7 +57,7 @@ export function compileSource(text: string): Result<Source, string> {
   const { read } = source.value
   return ok({
     ...source.value,
-    isPlain: false,
+    bare: source.value,
     read: postback => {
       const reading = read(postback)
       if (reading.found !== 'one') return reading
@@ -134,7 +134,7 @@ function compileParam(name: string): Result<Source, string> {
     kind: 'param',
     name: key,
     keys: [key],
-    isPlain: true,
+    bare: undefined,
     read: postback => readParam(postback, key),
   })
 }
@@ -149,7 +149,7 @@ function compileJoin(names: string): Result<Source, string> {
     kind: 'join',
     name: names,
     keys,
-    isPlain: true,
+    bare: undefined,
     read: postback => {
       let joined: string | undefined
       for (const key of keys) {

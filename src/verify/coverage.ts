@@ -42,7 +42,6 @@ export function signsBody(check: Check): boolean {
 
 function coverageOfText(over: string): IsCovered {
   const names = macrosOf(over).map(({ name }) => name)
-  if (names.includes('url')) return () => true
   const hasBody = names.includes('body')
   const signed = new Set(names.map(signedKey))
   return ({ kind, keys, name }) => {

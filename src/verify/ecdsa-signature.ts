@@ -26,7 +26,7 @@ export const compileEcdsaSignature: CompileCheck<EcdsaSignatureCheck> = (spec, o
     ['key_id', keySource],
   ] as const) {
     if (!each.ok) return fail([{ path: [...path, name], message: each.error }])
-    if (each.value.kind !== 'param' || !each.value.isPlain) {
+    if (each.value.kind !== 'param' || each.value.bare) {
       return fail([{ path: [...path, name], message: 'a parameter of the query, by its name' }])
     }
   }

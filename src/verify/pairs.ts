@@ -23,24 +23,24 @@ export function compilePairs(spec: Spec, carriers: readonly string[]): SelectPai
   const listed = spec.names?.map(paramKey)
   const skippedEmpty = new Set(spec.skip_empty?.map(paramKey))
   const takesPart = (key: string, name: string, value: string) => {
-    if (excluded.has(key) || (listed && !listed.includes(key))) return false
+    if (listed && !listed.includes(key)) return false
     if (spec.skip_lists && name.includes('[')) return false
     if (value === '') return spec.skip === undefined && !skippedEmpty.has(key)
     return spec.skip !== 'falsy' || value !== '0'
   }
   const arrange = ARRANGE[spec.order]
   return ({ params }) => {
-    const values = new Map<string, string>()
+    const sent = new Map<string, { readonly key: string; readonly value: string }>()
     for (const { name, key, value, source } of params) {
       if (source !== spec.source || excluded.has(key)) continue
       if (value === null) return fail(undecidable('broken', name))
-      const before = values.get(name)
-      if (before !== undefined && before !== value) return fail(undecidable('many', name))
-      values.set(name, value)
+      const before = sent.get(name)
+      if (before && before.value !== value) return fail(undecidable('many', name))
+      sent.set(name, { key, value })
     }
     const pairs: Pair[] = []
-    for (const [name, value] of values) {
-      if (takesPart(paramKey(name), name, value)) pairs.push([name, value])
+    for (const [name, { key, value }] of sent) {
+      if (takesPart(key, name, value)) pairs.push([name, value])
     }
     return ok(arrange(pairs, listed))
   }

@@ -23,7 +23,7 @@ export function placeValue(
   { from, fromText }: Pick<Proof, 'from' | 'fromText'>,
   value: string,
 ): Result<DraftRequest, string> {
-  if (!from.isPlain) return fail(`"${fromText}" is read through filters, which cannot be undone`)
+  if (from.bare) return fail(`"${fromText}" is read through filters, which cannot be undone`)
   switch (from.kind) {
     case 'header':
       return ok({ ...request, headers: { ...request.headers, [from.name]: value } })

@@ -241,3 +241,22 @@ t.test('a loop of gateways ends with a refusal', async t => {
   await send(gateway.url + target('l2'))
   await until('it goes out', () => tracker.arrivals.length === 2)
 })
+
+t.test('admin.token guards the metrics and leaves health to probes', async t => {
+  const folder = temporaryFolder(t)
+  const config = install(folder, {
+    store: { type: 'memory' },
+    tracker: 'http://127.0.0.1:9',
+    more: { admin: { listen: '127.0.0.1:0', token: '${ADMIN_TOKEN}' } },
+  })
+  const gateway = await startGateway(t, config, { ...ENV, ADMIN_TOKEN: 'operators-only' })
+  const metrics = (token?: string) =>
+    fetch(
+      `${gateway.admin}/metrics`,
+      token ? { headers: { authorization: `Bearer ${token}` } } : {},
+    )
+  t.equal((await metrics()).status, 401)
+  t.equal((await metrics('wrong')).status, 401)
+  t.equal((await metrics('operators-only')).status, 200)
+  t.equal((await fetch(`${gateway.admin}/readyz`)).status, 200)
+})

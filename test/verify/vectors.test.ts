@@ -13,6 +13,8 @@ import { stringify } from 'yaml'
 import { createApp } from '../../src/app.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { ok, type Result } from '../../src/base/result.ts'
+import { explain } from '../../src/explain.ts'
+import { runNetworkExamples } from '../../src/examples.ts'
 import { createTransport } from '../../src/deliver/transport.ts'
 import { createPublicKeys } from '../../src/keys.ts'
 import { paramKey, type Postback } from '../../src/model/postback.ts'
@@ -23,6 +25,7 @@ import { replaceBody } from '../../src/receive/expand.ts'
 import { DEFAULT_LIMITS } from '../../src/receive/limits.ts'
 import { readPostback } from '../../src/receive/read.ts'
 import type { Check } from '../../src/rules/check-schema.ts'
+import type { NetworkRule } from '../../src/rules/schema.ts'
 import { compileSource } from '../../src/rules/source.ts'
 import { loadRuleSet } from '../../src/ruleset.ts'
 import { createFixedKeys } from '../../src/verify/key-ring.ts'
@@ -364,4 +367,42 @@ t.test('through a gateway', async t => {
   t.same(await send({ ...unknown, target: unknown.target.replace(/key_id=\d+/, 'key_id=1') }), [401, 'signature_invalid']) // prettier-ignore
   t.equal(fetches, 1, 'an unknown id does not fetch again so soon')
   t.same(warnings, [])
+
+  await t.test('explained, check by check', async t => {
+    for (const vector of served) {
+      const { body, ...request } = draftOf(vector)
+      const raw = { ...request, body: Buffer.from(body) }
+      const { reason, checks } = explain(loaded.value, raw, { client: '203.0.113.10', now: NOW })
+      t.equal(reason, 'new', vector.id)
+      t.same(new Set(checks.map(({ result }) => result)), new Set(['passed']), vector.id)
+    }
+  })
+  await t.test('a secret that is not configured is told before anything starts', async t => {
+    for (const network of Object.values(networks))
+      delete (network as { secrets?: string[] }).secrets
+    writeConfig(folder, { rules: [rules], networks, destinations: {}, routes: [], store: { type: 'memory' } }) // prettier-ignore
+    const without = await loadRuleSet(file, { catalogue, env })
+    const messages = without.ok ? [] : without.error.map(({ message }) => message)
+    const withSecrets = served.filter(({ keys }) => !keys).length
+    t.equal(messages.filter(message => message.includes('missing key `secrets`')).length, withSecrets) // prettier-ignore
+    const ofUrl = served.filter(({ verify }) => verify[0]?.url_signature?.covers === 'url').length
+    t.equal(messages.filter(message => message.includes('public_base_url')).length, ofUrl)
+  })
+})
+
+t.test('as examples of rules', async t => {
+  for (const { id, network, verify, request, secret, settings, keys } of vectors) {
+    if (!request.target.startsWith('/in/')) continue
+    const example = { title: id, request, secrets: [secret], outcome: 'accepted' as const }
+    const rule: NetworkRule = {
+      name: network,
+      kind: 'generic',
+      verified: 'vendor',
+      docs: 'https://example.com/',
+      fields: { transaction_id: [`literal:${id}`] },
+      verify,
+      examples: [{ ...example, ...(settings && { settings }), ...(keys && { keys }) }],
+    }
+    t.same(runNetworkExamples(rule), [{ title: id, ok: true, differences: [] }], id)
+  }
 })

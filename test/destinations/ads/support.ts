@@ -10,7 +10,7 @@ import {
 } from '../../../src/destinations/registry.ts'
 import { TEXT_FIELDS, type Conversion } from '../../../src/model/conversion.ts'
 import type { DeliveryContext, DeliveryRequest, RequestFault } from '../../../src/model/delivery.ts'
-import type { DestinationRule } from '../../../src/rules/schema.ts'
+import type { DestinationRule } from '../../../src/rules/destination-schema.ts'
 
 export interface Example {
   readonly method: string
