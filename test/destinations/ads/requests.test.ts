@@ -37,11 +37,11 @@ t.test('every example, byte for byte', async t => {
       const conversion = conversionWith(row.conversion ?? {})
       const origin = new URL(example.url).origin
       t.equal(own.origins[0], origin)
-      t.match(
-        build(own, row.conversion, { now }),
-        { url: example.url },
-        'the host is the platform’s',
-      )
+      const inOrder = (path: string) =>
+        row.isShuffled ? path.split(/[?&]/).toSorted().join('&') : path
+      const built = build(own, row.conversion, { now })
+      if ('reason' in built) return t.fail(built.detail)
+      t.equal(inOrder(built.url), inOrder(example.url), 'the host is the platform’s')
 
       const isCode = 'type' in source
       const there = isCode
@@ -49,7 +49,7 @@ t.test('every example, byte for byte', async t => {
         : {}
       const changed = isCode
         ? source
-        : { ...source, request: { ...source.request, url: source.request.url.replace(origin, receiver.origin) } } // prettier-ignore
+        : { ...source, request: { ...source.request, url: source.request.url.replace(/^https:..[^/]+/, receiver.origin) } } // prettier-ignore
       const destination = create(changed, {
         ...row,
         settings: { ...row.settings, ...there },
@@ -90,7 +90,7 @@ t.test('every example, byte for byte', async t => {
         .filter(request => request.path !== '/token')
       t.same(rest, [])
       t.equal(sent?.method, example.method)
-      t.equal(sent?.path, example.url.slice(origin.length))
+      t.equal(inOrder(sent?.path ?? ''), inOrder(example.url.slice(origin.length)))
       const headers = Object.entries(sent?.headers ?? {}).filter(([header]) => !OURS.has(header))
       const wanted = Object.entries(example.headers).map(([header, value]) => [
         header.toLowerCase(),
@@ -103,8 +103,7 @@ t.test('every example, byte for byte', async t => {
 })
 
 t.test('no example is left out', async t => {
-  const elsewhere = ['taboola', 'outbrain', 'exo', 'ts']
-  t.same(Object.keys(EXAMPLES.requests).toSorted(), [...Object.keys(ROWS), ...elsewhere].toSorted())
+  t.same(Object.keys(EXAMPLES.requests).toSorted(), Object.keys(ROWS).toSorted())
 })
 
 t.test('Meta signs its token with the secret of the app', async t => {

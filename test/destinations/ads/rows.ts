@@ -9,6 +9,8 @@ export interface Row extends DestinationOptions {
   readonly conversion?: Change
   readonly now?: number
   readonly answer: Answer
+  /** The rule writes the same parameters in another order. */
+  readonly isShuffled?: boolean
 }
 
 const IDS = { event_id: '{transaction_id}-{event}' }
@@ -142,5 +144,32 @@ export const ROWS: Readonly<Record<string, Row>> = {
     rule: 'yahoo-dsp',
     conversion: { click_id: 'vm-click-1' },
     answer: respond(200),
+  },
+  taboola: {
+    rule: 'taboola',
+    settings: { name: 'purchase' },
+    click_id_from: 'q.tblci',
+    answer: respond(204),
+  },
+  outbrain: {
+    rule: 'outbrain',
+    settings: { name: 'purchase' },
+    click_id_from: 'q.ob_click_id',
+    answer: respond(200),
+  },
+  exo: {
+    rule: 'exoclick',
+    settings: { goal: '0123456789abcdef' },
+    click_id_from: 'q.exo_tag',
+    isShuffled: true,
+    answer: respond(200, 'OK'),
+  },
+  ts: {
+    rule: 'trafficstars',
+    settings: { key: 'KEY123', goal_id: '0' },
+    click_id_from: 'q.ts_clickid',
+    // Its rule sends a transaction id too, where there is one.
+    conversion: { transaction_id: undefined },
+    answer: respond(200, '{"ok":true}'),
   },
 }
