@@ -20,10 +20,10 @@ import type { Metrics } from './observe/metrics.ts'
 import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
 import type { ShadowFact } from './proxy/shadow.ts'
-import { REASONS } from './reasons.ts'
-import { defaultReply } from './receive/reply.ts'
+import { REASONS, type Reason } from './reasons.ts'
+import { defaultReply, type Reply } from './receive/reply.ts'
 import { createReceiver } from './receive/server.ts'
-import { readLimits, type RuleSet } from './ruleset.ts'
+import { readLimits, type NetworkRuntime, type RuleSet } from './ruleset.ts'
 import { createNotes } from './store/notes.ts'
 import { createReplays } from './store/replays.ts'
 import { createUpkeep } from './store/upkeep.ts'
@@ -130,7 +130,7 @@ export function createApp(options: AppOptions): App {
     handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
-      return known?.isProbed ? known.reply('probe', undefined) : undefined
+      return known?.isProbed ? unread(known, 'probe') : undefined
     },
     terms: network => rules.networks.get(network)?.terms,
     refuse: (name, { reason, detail }) => {
@@ -139,10 +139,7 @@ export function createApp(options: AppOptions): App {
         events.unrouted(reason)
         return defaultReply(reason)
       }
-      const reply = network.reply(reason, undefined)
-      const { outcome } = REASONS[reason]
-      told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt: clock.now() }) // prettier-ignore
-      return reply
+      return unread(network, reason, detail)
     },
     unexpected: events.failed,
   })
@@ -161,6 +158,15 @@ export function createApp(options: AppOptions): App {
       sampled,
     })
     dispatcher.reload()
+  }
+
+  /** Answers and tells of a request that never reached the pipeline. */
+  function unread(network: NetworkRuntime, reason: Reason, detail?: string): Reply {
+    const reply = network.reply(reason, undefined)
+    const { outcome } = REASONS[reason]
+    const receivedAt = clock.now()
+    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt }) // prettier-ignore
+    return reply
   }
 
   const showsClients = config.privacy.client_addresses !== 'off'

@@ -59,6 +59,7 @@ export const REASONS = {
   content_type_unsupported: { outcome: 'rejected', http: 415, meaning: 'not form or JSON' },
   content_encoding_unsupported: { outcome: 'rejected', http: 415, meaning: 'compressed bodies are not read' },
   loop_detected: { outcome: 'rejected', http: 508, meaning: 'the postback has passed through too many gateways' },
+  expectation_failed: { outcome: 'rejected', http: 417, meaning: 'an Expect header other than 100-continue' },
   host_not_allowed: { outcome: 'rejected', http: 421, meaning: 'the Host header is not on the list' },
   rate_limited: { outcome: 'rejected', http: 429, meaning: 'more requests than the limit' },
   headers_too_large: { outcome: 'rejected', http: 431, meaning: 'the header section is larger than the limit' },

@@ -1,6 +1,7 @@
 /** `postern dead`: look at dead letters, deliver them again, or give them up. */
 import { maskSecrets, printable } from '../base/redact.ts'
 import { deliveryId, type DeliveryRecord } from '../model/delivery.ts'
+import { maskPersonal, maskPersonalIn } from '../model/personal.ts'
 import type { RuleSet } from '../ruleset.ts'
 import type { DeadLetter, DeadLetterId, Store } from '../store/store.ts'
 import type { CommandContext, ExitCode } from './context.ts'
@@ -26,14 +27,14 @@ export async function listLetters(
     terminal.error('--limit takes a whole number from 1')
     return 1
   }
-  return withStore(options.config, context, async store => {
+  return withStore(options.config, context, async (store, rules) => {
     const letters: DeadLetter[] = []
     for await (const letter of all(store, options.destination)) {
       letters.push(letter)
       if (letters.length === limit) break
     }
     if (options.json) {
-      for (const letter of letters) terminal.line(JSON.stringify(toJson(letter)))
+      for (const letter of letters) terminal.line(JSON.stringify(toJson(letter, rules)))
       return 0
     }
     const rows = letters.map(letter => [
@@ -61,7 +62,7 @@ export async function showLetter(
     const letter = id && (await store.deadLetter(id))
     if (!letter) return unknown(delivery, context)
     if (options.json) {
-      terminal.line(JSON.stringify(toJson(letter)))
+      terminal.line(JSON.stringify(toJson(letter, rules)))
       return 0
     }
     terminal.line(`delivery     ${delivery}`)
@@ -163,13 +164,22 @@ function unknown(delivery: string, { terminal }: CommandContext): ExitCode {
   return 1
 }
 
-function toJson(letter: DeadLetter): unknown {
+function toJson(letter: DeadLetter, rules: RuleSet): unknown {
   const { body, ...rest } = letter
+  const record = JSON.parse(body) as DeliveryRecord
+  const { conversion } = record
   return {
     ...rest,
     delivery: deliveryId(letter.record, letter.destination),
-    record: JSON.parse(body) as DeliveryRecord,
+    record: {
+      ...record,
+      conversion: isMasked(rules) ? maskPersonal(conversion) : conversion,
+    },
   }
+}
+
+function isMasked({ loaded }: RuleSet): boolean {
+  return loaded.value.privacy.views === 'masked'
 }
 
 /** What a replay would send, by the rules as they are now. */
@@ -180,5 +190,6 @@ function nowSent(letter: DeadLetter, rules: RuleSet, now: number): string {
   const context = { deliveryId: deliveryId(record.id, destination.id), attempt: 1, now }
   const request = destination.request(record, context)
   if (!request.ok) return `no request can be built: ${request.error.detail}`
-  return maskSecrets(requestText(request.value, context.deliveryId), destination.secrets)
+  const text = maskSecrets(requestText(request.value, context.deliveryId), destination.secrets)
+  return isMasked(rules) ? maskPersonalIn(text, record.conversion) : text
 }

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { check } from './check.ts'
 import type { CommandContext, ExitCode } from './context.ts'
 import { discardLetters, listLetters, replayLetters, showLetter } from './dead.ts'
+import { erase } from './erase.ts'
 import { explain } from './explain.ts'
 import { generate } from './generate.ts'
 import { log } from './log.ts'
@@ -109,6 +110,15 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .action(async (id: string, options: Parameters<typeof showNetwork>[1]) =>
       finish(await showNetwork(id, options, context)),
     )
+  command(program, 'erase', 'forget a conversion: in dedupe state, queue, dead letters and log')
+    .requiredOption('--network <name>', 'the network that reported it')
+    .requiredOption(
+      '--key <id>',
+      'its click id or transaction id, or field=value for each part of its key',
+      collect,
+    )
+    .addOption(json)
+    .action(async (options: Parameters<typeof erase>[0]) => finish(await erase(options, context)))
 
   const dead = program.command('dead').description('deliveries that ended without success')
   command(dead, 'list', 'newest first')

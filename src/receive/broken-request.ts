@@ -62,8 +62,15 @@ export function answerBroken(
   write()
 }
 
+/** Answers a socket that is no longer HTTP's, and closes it. */
+export function answerSocket(socket: Socket, reply: Reply): void {
+  answered.add(socket)
+  socket.end(responseText(reply), () => socket.destroy())
+}
+
 const PHRASES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
+  405: 'Method Not Allowed',
   408: 'Request Timeout',
   413: 'Content Too Large',
   431: 'Request Header Fields Too Large',

@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http'
 /** True: served; `url` then is in origin form. */
 export type AdmitHost = (request: Pick<IncomingMessage, 'headers' | 'url'>) => boolean
 
-const ABSOLUTE = /^https?:\/\/([^/?#@]*)(.*)$/i
+const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i
 
 export function compileHosts(allowed: readonly string[]): AdmitHost {
   if (allowed.length === 0) return () => true

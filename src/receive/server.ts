@@ -12,7 +12,7 @@ import type { Clock } from '../base/clock.ts'
 import { ok, type Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
 import { compileReadAddress } from './address.ts'
-import { answerBroken, markAnswered } from './broken-request.ts'
+import { answerBroken, answerSocket, markAnswered } from './broken-request.ts'
 import { refuseForeign, refuseHead, type EdgeRefusal } from './gate.ts'
 import { compileHosts } from './hosts.ts'
 import type { ReceiveLimits } from './limits.ts'
@@ -33,7 +33,7 @@ export interface ReceiverOptions {
   readonly clock: Clock
   /** The pipeline. It answers expected failures itself; a rejection of the promise is a defect. */
   handle(postback: Postback): Promise<Reply>
-  /** The answer to HEAD where the network's rule has `probe`; undefined: 405. */
+  /** Counts and answers HEAD where the network's rule has `probe`; undefined: 405. */
   probe?(network: string): Reply | undefined
   /** What the configuration asks of this network's requests; undefined: nothing. */
   terms?(network: string): EdgeTerms | undefined
@@ -125,6 +125,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   function gate(req: IncomingMessage, res: ServerResponse): boolean {
     if (options.foreign && !isInbound(req.url ?? '')) return gateForeign(req, res)
     let why = refuseHead(req, limits.urlBytes)
+    if (!why && req.rawHeaders.length > MAX_HEADERS * 2) why = HEADERS_REFUSED
     if (!why && !admitHost(req)) why = HOST_REFUSED
     if (!why && limits.addressRate > 0 && !isInRate(req)) why = RATE_REFUSED
     why ??= busy()
@@ -202,7 +203,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     const network = networkOf(req)
     const reply = network === undefined ? undefined : options.probe?.(network)
     if (reply) write(res, reply, isDraining)
-    else refuseUnread(req, res, { reason: 'method_not_allowed', detail: 'send GET or POST' })
+    else refuseUnread(req, res, METHOD_REFUSED)
   }
 
   function receive(request: FastifyRequest, reply: FastifyReply): void {
@@ -276,6 +277,8 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
         onRequest: (req, res) => {
           if (gate(req, res)) route(req, res)
         },
+        onExpectation: (req, res) => refuseUnread(req, res, EXPECTATION_REFUSED),
+        onConnect: socket => answerSocket(socket, refusal(undefined, METHOD_REFUSED)),
         onDropped: why => refusal(undefined, DROPPED[why]),
       })
       return listener.server
@@ -334,6 +337,17 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
 const HOST_REFUSED: EdgeRefusal = {
   reason: 'host_not_allowed',
   detail: 'the name is not in server.allowed_hosts',
+}
+const METHOD_REFUSED: EdgeRefusal = { reason: 'method_not_allowed', detail: 'send GET or POST' }
+const EXPECTATION_REFUSED: EdgeRefusal = {
+  reason: 'expectation_failed',
+  detail: 'the only expectation is 100-continue',
+}
+/** What networks and proxies send is under 50. */
+const MAX_HEADERS = 200
+const HEADERS_REFUSED: EdgeRefusal = {
+  reason: 'headers_too_large',
+  detail: `more than ${MAX_HEADERS} headers`,
 }
 const RATE_REFUSED: EdgeRefusal = { reason: 'rate_limited', detail: 'more than the rate allows' }
 const HTTPS_REFUSED: EdgeRefusal = { reason: 'https_required', detail: 'came over plain HTTP' }

@@ -18,6 +18,8 @@ export interface Gateway {
   readonly process: ChildProcess
   /** Lines of JSON it logged so far. */
   readonly lines: readonly Record<string, unknown>[]
+  /** Everything it wrote so far, to both streams. */
+  output(): string
   /** Resolves with exit code and signal. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>
@@ -60,8 +62,10 @@ export async function startGateway(
   const lines: Record<string, unknown>[] = []
   let text = ''
   let errors = ''
+  let written = ''
   child.stderr.on('data', (chunk: Buffer) => {
     errors += chunk.toString()
+    written += chunk.toString()
   })
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>(resolve => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
@@ -69,6 +73,7 @@ export async function startGateway(
   const addresses = new Promise<{ server: string; admin: string }>((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {
       text += chunk.toString()
+      written += chunk.toString()
       for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
         const line = text.slice(0, end)
         text = text.slice(end + 1)
@@ -95,6 +100,7 @@ export async function startGateway(
     process: child,
     lines,
     exited,
+    output: () => written,
     kill: async signal => {
       child.kill(signal)
       return exited

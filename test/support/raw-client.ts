@@ -60,10 +60,9 @@ function parseResponse(
   bytes: Buffer,
   isHead: boolean,
 ): { response: RawResponse; length: number } | undefined {
-  const text = bytes.toString('latin1')
-  const head = text.indexOf('\r\n\r\n')
+  const head = bytes.indexOf('\r\n\r\n')
   if (head < 0) return undefined
-  const [statusLine = '', ...lines] = text.slice(0, head).split('\r\n')
+  const [statusLine = '', ...lines] = bytes.toString('latin1', 0, head).split('\r\n')
   const headers = Object.fromEntries(
     lines.map(line => {
       const colon = line.indexOf(':')
@@ -74,5 +73,5 @@ function parseResponse(
   const size = status === 100 || isHead ? 0 : Number(headers['content-length'] ?? 0)
   const length = head + 4 + size
   if (bytes.length < length) return undefined
-  return { response: { status, headers, body: text.slice(head + 4, length) }, length }
+  return { response: { status, headers, body: bytes.toString('latin1', head + 4, length) }, length }
 }
