@@ -99,6 +99,13 @@ t.test('every number is right and nothing is empty', async t => {
     t.equal(status, expectedStatus(reason), reason)
     tell(reason, status, network)
   }
+  // At once, for the rate is one a second.
+  const pair = await Promise.all(
+    ['x', 'y'].map(tid => sendTo(gateway, `cid=c&tid=${tid}&payout=1`, 'slow')),
+  )
+  t.same(new Set(pair), new Set([200, 429]))
+  tell('new', 200, 'slow')
+  tell('rate_limited', 429, 'slow')
   const enqueued = new Map([['good', 5]])
   const deliver = async (name: string, round: number) => {
     const query = `cid=c&tid=${name}-${round}&payout=${round + 1}.50&to=${name}&ip=203.0.113.9&agent=test`
@@ -245,8 +252,9 @@ t.test('every number is right and nothing is empty', async t => {
 
 const hasNumber = (samples: readonly Sample[]) => samples.some(({ value }) => !Number.isNaN(value))
 
-async function sendTo(gateway: Gateway, query: string): Promise<number> {
-  const response = await fetch(`${gateway.url}${main(query)}`)
+async function sendTo(gateway: Gateway, query: string, network = 'main'): Promise<number> {
+  const path = main(query).replace('/in/main/', `/in/${network}/`)
+  const response = await fetch(`${gateway.url}${path}`)
   await response.arrayBuffer()
   return response.status
 }

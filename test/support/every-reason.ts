@@ -17,8 +17,6 @@ export const SECRET = 'signing-secret'
 /** Cannot be counted in a running gateway, and why. */
 export const UNREACHED: Readonly<Partial<Record<Reason, string>>> = {
   draining: 'only while the process ends, when it is no longer scraped',
-  host_not_allowed: 'no option switches it on',
-  rate_limited: 'no option switches it on',
 }
 
 const FIELDS = {
@@ -167,6 +165,7 @@ export function everyReasonConfig(folder: string, places: Places): Record<string
   return {
     server: {
       listen: '127.0.0.1:0',
+      allowed_hosts: ['127.0.0.1', 'a'],
       trusted_proxies: ['127.0.0.1/32'],
       limits: { in_flight: 40, request_timeout_ms: 1000 },
     },
@@ -180,6 +179,8 @@ export function everyReasonConfig(folder: string, places: Places): Record<string
       listed: {},
       keyed: {},
       off: { rule: 'main', enabled: false, tokens: ['${TEST_TOKEN}'] },
+      private: { rule: 'main', require_https: true, tokens: ['${TEST_TOKEN}'] },
+      slow: { rule: 'main', rate_per_second: 1, tokens: ['${TEST_TOKEN}'] },
     },
     destinations: Object.fromEntries(
       Object.keys(DESTINATIONS).map(name => [
@@ -299,6 +300,8 @@ export function everyReason(): readonly Sent[] {
     of('ip_denied', get('/in/listed?cid=c&tid=t&payout=1'), 'listed'),
     of('ip_unparseable', get('/in/listed?cid=c&tid=t&payout=1', { headers: { 'x-forwarded-for': 'nobody' } }), 'listed'),
     of('network_disabled', get(`/in/off/${TOKEN}?cid=c&tid=t&payout=1`), 'off'),
+    of('https_required', get(`/in/private/${TOKEN}?cid=c&tid=t&payout=1`), 'private'),
+    of('host_not_allowed', raw(`GET ${MAIN} HTTP/1.1\r\nhost: elsewhere\r\nconnection: close\r\n\r\n`)),
     of('unknown_network', get('/in/nobody?cid=c'), NOBODY),
     of('bad_path', get('/in/%ff/x'), NOBODY),
     of('malformed_http', raw('NONSENSE\r\n\r\n'), NOBODY),
