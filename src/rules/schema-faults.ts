@@ -24,6 +24,7 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [NAME_PATTERN]: 'lower-case letters, digits, `_` and `-`, starting with a letter or digit',
   '^[1-5](\\d\\d|xx)$': '`200` or `2xx`, in quotes',
   '^https?://': 'starts with `https://` or `http://`',
+  '^https://': 'starts with `https://`',
   '^[A-Z]{3}$': 'an ISO 4217 code such as `USD`',
 }
 
