@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
-import { createAdmin } from './admin/server.ts'
+import { createAdmin, renewCertificate } from './admin/server.ts'
 import type { Clock } from './base/clock.ts'
 import { fail, ok, type Result } from './base/result.ts'
 import { createDispatcher } from './deliver/dispatcher.ts'
@@ -12,6 +12,7 @@ import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
 import { createCollector } from './observe/collector.ts'
 import type { Configured } from './observe/configured.ts'
+import type { PublicKeys } from './keys.ts'
 import type { Events, PostbackFact } from './observe/events.ts'
 import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
@@ -23,6 +24,7 @@ import { createReceiver } from './receive/server.ts'
 import { readLimits, type RuleSet } from './ruleset.ts'
 import { createNotes } from './store/notes.ts'
 import { createReplays } from './store/replays.ts'
+import { createUpkeep } from './store/upkeep.ts'
 import { StoreError } from './store/store.ts'
 import { createStore, unsafe } from './stores.ts'
 
@@ -34,6 +36,8 @@ export interface AppOptions {
   readonly version: string
   /** False where another process of this gateway has the admin listener and the demo. */
   readonly isAlone: boolean
+  /** Those that the rules were compiled with. */
+  readonly keys: Pick<PublicKeys, 'settled' | 'close'>
   /** The process must end: the store can never work again here. */
   readonly onFatal: (error: unknown) => void
 }
@@ -59,7 +63,7 @@ const REOPEN_MS = 1000
 const REPLAYS_MAX = 100_000
 
 export function createApp(options: AppOptions): App {
-  const { events, metrics, clock, version, onFatal } = options
+  const { events, metrics, clock, version, onFatal, keys } = options
   const { value: config } = options.rules.loaded
   const health = createHealth()
   let rules = options.rules
@@ -97,6 +101,11 @@ export function createApp(options: AppOptions): App {
     answered: health.setStore,
     failed: events.storeFailed,
   })
+  const upkeep = createUpkeep({
+    store,
+    deadKeepMs: config.store.dead_letter_days * 86_400_000,
+    onError: error => events.storeFailed({ operation: 'expire', error }),
+  })
   const replays = createReplays({ max: REPLAYS_MAX, clock })
   const handle = createPipeline({
     rules: () => rules,
@@ -104,18 +113,22 @@ export function createApp(options: AppOptions): App {
     accept: createAccept(store, replays, events),
     dispatcher,
     clock,
+    keysSettled: () => keys.settled(),
     told,
     unrouted: events.unrouted,
   })
   const receiver = createReceiver({
     limits: receiveLimits(rules),
     trustedProxies: config.server.trusted_proxies,
+    allowedHosts: config.server.allowed_hosts,
+    certificate: options.rules.loaded.tls.server,
     clock,
     handle,
     probe: network => {
       const known = rules.networks.get(network)
       return known?.isProbed ? known.reply('probe', undefined) : undefined
     },
+    terms: network => rules.networks.get(network)?.terms,
     refuse: (name, { reason, detail }) => {
       const network = rules.networks.get(name ?? '')
       if (!network) {
@@ -133,8 +146,10 @@ export function createApp(options: AppOptions): App {
   if (!receiver.ok) throw new Error('server.trusted_proxies was not checked before')
   const { value: edge } = receiver
 
+  const showsClients = config.privacy.client_addresses !== 'off'
+
   function told(fact: PostbackFact): void {
-    events.postback(fact)
+    events.postback(showsClients ? fact : { ...fact, client: undefined })
     if (config.store.decisions === 0) return
     const { conversion, record, destinations, network, reason, detail, receivedAt: at } = fact
     notes.add({
@@ -145,6 +160,7 @@ export function createApp(options: AppOptions): App {
       record,
       click_id: conversion?.click_id,
       transaction_id: conversion?.transaction_id,
+      conversion_id: conversion?.id,
       status: conversion?.status,
       destinations,
     })
@@ -179,6 +195,8 @@ export function createApp(options: AppOptions): App {
         metrics: () => metrics.registry.metrics(),
         contentType: metrics.registry.contentType,
         administered: events.administered,
+        certificate: rules.loaded.tls.admin,
+        token: config.admin.token,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
@@ -187,6 +205,7 @@ export function createApp(options: AppOptions): App {
     if (problem !== undefined) return fail(problem)
     dispatcher.start()
     collector.start()
+    upkeep.start()
     port = await edge.start({ ...config.server.listen })
     health.setStore(true)
     health.set('ready')
@@ -203,6 +222,8 @@ export function createApp(options: AppOptions): App {
     await edge.close()
     await dispatcher.drain(DRAIN_MS)
     await collector.stop()
+    await upkeep.stop()
+    keys.close()
     await notes.close()
     await store.close()
     await demo?.close()
@@ -214,6 +235,9 @@ export function createApp(options: AppOptions): App {
     reload: next => {
       rules = next
       events.configured(configured(rules))
+      const { tls } = rules.loaded
+      if (tls.server) edge.setCertificate(tls.server)
+      if (tls.admin && admin) renewCertificate(admin, tls.admin)
       dispatcher.reload()
     },
     close: () => (closing ??= close()),
@@ -224,9 +248,13 @@ export function createApp(options: AppOptions): App {
 /** What metrics have series for. */
 function configured({ loaded, networks, destinations }: RuleSet): Configured {
   return {
-    networks: [...networks.values()].map(({ id, isEnabled }) => {
-      const hours = loaded.value.networks[id]?.max_silence_hours ?? 0
-      return { id, maxSilenceSeconds: isEnabled ? hours * 3600 : 0 }
+    networks: [...networks.values()].map(({ id, isEnabled, rule }) => {
+      const { max_silence_hours: hours = 0, currency } = loaded.value.networks[id] ?? {}
+      return {
+        id,
+        maxSilenceSeconds: isEnabled ? hours * 3600 : 0,
+        currency: currency ?? rule.value.money?.currency ?? 'USD',
+      }
     }),
     destinations: [...destinations.keys()],
   }
@@ -242,13 +270,17 @@ const UNREAD = {
 } as const
 
 function receiveLimits(rules: RuleSet) {
-  const { url_bytes, body_bytes, in_flight, request_timeout_ms } = rules.loaded.value.server.limits
+  const { limits } = rules.loaded.value.server
   return {
     ...readLimits(rules.loaded),
-    urlBytes: url_bytes,
-    bodyBytes: body_bytes,
-    inFlight: in_flight,
-    requestTimeoutMs: request_timeout_ms,
+    urlBytes: limits.url_bytes,
+    bodyBytes: limits.body_bytes,
+    headerBytes: limits.header_bytes,
+    inFlight: limits.in_flight,
+    requestTimeoutMs: limits.request_timeout_ms,
+    headerTimeoutMs: limits.header_timeout_ms,
+    connections: limits.connections,
+    addressRate: limits.address_rate_per_second,
   }
 }
 

@@ -148,9 +148,12 @@ function receivedOf({ params, pathToken, pathEvent }: Postback, { verifier }: Ne
 }
 
 function checksOf({ rule, verifyOptions }: NetworkRuntime, postback: Postback, now: number) {
+  let seen = postback
   return rule.value.verify.map((check, index) => {
     const one = compileVerify([check], verifyOptions)
-    const result = one.ok ? one.value.check(postback, now) : undefined
+    const result = one.ok ? one.value.check(seen, now) : undefined
+    // Behind an envelope, checks see what was inside.
+    if (result?.ok) seen = result.value
     return {
       check: Object.keys(check).join(),
       at: at(rule.locate(['verify', index])),

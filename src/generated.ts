@@ -5,6 +5,7 @@ import { schemaPage } from './config/schema-page.ts'
 import { configSchema } from './config/schema.ts'
 import { listDestinations } from './destination-list.ts'
 import { destinationPage } from './destination-page.ts'
+import { networkReference } from './network-reference.ts'
 import { observabilityFiles } from './observe/generated.ts'
 import { loadCatalogue } from './rules/catalogue.ts'
 import { destinationRule } from './rules/destination-schema.ts'
@@ -38,5 +39,7 @@ export async function generatedFiles(root: string): Promise<ReadonlyMap<string, 
   if (!catalogue.ok) throw new Error(catalogue.error.map(formatFault).join('\n'))
   files.set('docs/reference/destinations.md', destinationPage(listDestinations(catalogue.value)))
   for (const [path, text] of observabilityFiles()) files.set(path, text)
+  const networks = [...catalogue.value.networks].map(([id, { value }]) => [id, value] as const)
+  files.set('docs/reference/networks.md', networkReference(new Map(networks)))
   return files
 }

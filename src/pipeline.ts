@@ -28,6 +28,8 @@ export interface PipelinePorts {
     queued(delayMs: number): void
   }
   readonly clock: Clock
+  /** No public keys are being fetched any more. */
+  readonly keysSettled: () => Promise<void>
   /** What became of a postback: metrics, log line, decision log. */
   readonly told: (fact: PostbackFact) => void
   /** No such network. */
@@ -55,7 +57,11 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const read = network.read(sent)
     if (!read.ok) return answer(story, read.error.reason, read.error.detail)
 
-    const verified = network.verifier.check(read.value, clock.now())
+    let verified = network.verifier.check(read.value, clock.now())
+    if (!verified.ok && verified.error.reason === 'keys_unavailable') {
+      await ports.keysSettled()
+      verified = network.verifier.check(read.value, clock.now())
+    }
     if (!verified.ok) return answer(story, verified.error.reason, verified.error.detail)
 
     const normalized = network.normalize(verified.value)
@@ -73,7 +79,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const record = toRecord(store.newRecord(id), conversion, routed, hop)
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
-    const told: Story = { ...story, conversion, record: record.id }
+    const told: Story = { ...story, conversion }
     const accepted = await ports.accept(entry)
     if (!accepted.ok) return answer(told, accepted.error)
     const { verdict, memory } = accepted.value
@@ -82,7 +88,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const dueMs = firstDueMs(placements, memory)
     if (dueMs !== undefined) ports.dispatcher.queued(dueMs)
     const destinations = routed.map(({ destination }) => destination)
-    return answer({ ...told, destinations }, verdict)
+    return answer({ ...told, record: record.id, destinations }, verdict)
   }
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {

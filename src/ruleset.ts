@@ -3,6 +3,7 @@
  * reload. In: configuration and catalogue. Out: the rule set, or every fault at its file:line:col.
  */
 import { fail, ok, type Result } from './base/result.ts'
+import type { Builtins } from './config/check.ts'
 import type { EffectiveNetwork } from './config/effective.ts'
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
@@ -11,7 +12,8 @@ import type { Destination } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import { compileNormalize, type Normalize } from './normalize/normalize.ts'
 import type { Refusal } from './reasons.ts'
-import { expandBody } from './receive/expand.ts'
+import { expandBody, replaceBody } from './receive/expand.ts'
+import type { EdgeTerms } from './receive/server.ts'
 import type { ReadLimits } from './receive/limits.ts'
 import { compileReply, type Replier } from './receive/reply.ts'
 import { compileRoutes, type Router } from './route/route.ts'
@@ -21,6 +23,7 @@ import type { RuleFault } from './rules/rule-fault.ts'
 import type { NetworkRule } from './rules/schema.ts'
 import type { AcceptEntry } from './store/store.ts'
 import type { VerifyOptions } from './verify/context.ts'
+import type { KeyRing } from './verify/key-ring.ts'
 import { compileVerify, type Verifier } from './verify/verify.ts'
 
 export interface NetworkRuntime {
@@ -30,6 +33,8 @@ export interface NetworkRuntime {
   readonly isEnabled: boolean
   /** HEAD and an empty GET are the network testing the URL. */
   readonly isProbed: boolean
+  /** What is asked of its requests before they are read. */
+  readonly terms: EdgeTerms
   /** Opens a body inside a parameter, where the rule names one. */
   read(postback: Postback): Result<Postback, Refusal>
   readonly verifier: Verifier
@@ -47,30 +52,38 @@ export interface RuleSet {
   readonly router: Router
 }
 
+/** What the rules need of the running process; without it, a dry run's. */
+export interface RuleSetPorts {
+  /** Public keys of networks that sign with a private one; without it their postbacks are deferred. */
+  readonly keys?: KeyRing
+}
+
 const DAY_MS = 86_400_000
 const DEFAULT_WINDOW_DAYS = 30
+
+/** Types in code as the configuration has to know them. */
+export const BUILTINS: Builtins = new Map(
+  DESTINATION_TYPES.map(({ type, settings }) => [type, { settings, verified: 'vendor' as const }]),
+)
 
 /** Configuration file → rule set, or every fault of it and of the rule files it uses. */
 export async function loadRuleSet(
   file: string,
-  options: Pick<LoadOptions, 'catalogue' | 'env'>,
+  options: Pick<LoadOptions, 'catalogue' | 'env'> & RuleSetPorts,
 ): Promise<Result<RuleSet, Fault[]>> {
-  const builtins = new Map(
-    DESTINATION_TYPES.map(({ type, settings }) => [
-      type,
-      { settings, verified: 'vendor' as const },
-    ]),
-  )
-  const loaded = await loadConfig(file, { ...options, builtins })
-  return loaded.ok ? compileRuleSet(loaded.value) : loaded
+  const loaded = await loadConfig(file, { ...options, builtins: BUILTINS })
+  return loaded.ok ? compileRuleSet(loaded.value, options) : loaded
 }
 
-export function compileRuleSet(loaded: LoadedConfig): Result<RuleSet, Fault[]> {
+export function compileRuleSet(
+  loaded: LoadedConfig,
+  ports: RuleSetPorts = {},
+): Result<RuleSet, Fault[]> {
   const { value: config, source } = loaded
   const faults: Fault[] = []
   const networks = new Map<string, NetworkRuntime>()
   for (const id of Object.keys(config.networks)) {
-    const network = compileNetwork(loaded, id, faults)
+    const network = compileNetwork(loaded, id, ports, faults)
     if (network) networks.set(id, network)
   }
   const destinations = new Map<string, Destination>()
@@ -91,6 +104,7 @@ export function compileRuleSet(loaded: LoadedConfig): Result<RuleSet, Fault[]> {
 function compileNetwork(
   loaded: LoadedConfig,
   id: string,
+  { keys }: RuleSetPorts,
   faults: Fault[],
 ): NetworkRuntime | undefined {
   const { value: config, catalogue, source } = loaded
@@ -112,12 +126,15 @@ function compileNetwork(
   }
   const { dedupe = {}, body } = rule.value
   const { fields, currency, status_map } = network
+  const limits = readLimits(loaded)
   const verifyOptions: VerifyOptions = {
     secrets: network.secrets,
     tokens: network.tokens,
     ips: network.ips,
     settings: network.settings,
     publicBaseUrl: config.server.public_base_url,
+    keys,
+    readJson: (postback, text) => replaceBody(postback, text, limits),
   }
   const verifier = take(compileVerify(rule.value.verify, verifyOptions))
   const normalize = take(
@@ -132,16 +149,19 @@ function compileNetwork(
     }),
   )
   const reply = take(
-    compileReply(rule.value.reply, { answerRejectedWith: network.answer_rejected_with }),
+    compileReply(rule.value.reply, {
+      answerRejectedWith: network.answer_rejected_with,
+      settings: network.settings,
+    }),
   )
   if (!verifier || !normalize || !reply) return undefined
-  const limits = readLimits(loaded)
   const windowDays = network.window_days ?? dedupe.window_days ?? DEFAULT_WINDOW_DAYS
   return {
     id,
     rule,
     isEnabled: network.enabled,
     isProbed: rule.value.reply?.probe === true,
+    terms: { isHttpsOnly: network.require_https, rate: network.rate_per_second },
     read: body ? postback => expandBody(postback, body, limits) : ok,
     verifier,
     verifyOptions,
@@ -182,6 +202,12 @@ function compileDestination(
     faults.push(source.fault({ path: ['destinations', id], message: `${id}: ${message}` }))
   }
   return created.value
+}
+
+/** Where the public keys of its networks are published. */
+export function keyUrls({ networks }: RuleSet): readonly string[] {
+  const checks = [...networks.values()].flatMap(({ rule }) => rule.value.verify)
+  return checks.flatMap(({ ecdsa_signature: check }) => (check ? [check.keys_url] : []))
 }
 
 /** What one postback may ask, in the words of the receiver. */

@@ -2,6 +2,8 @@
  * The listener for operators: /metrics, /healthz and /readyz. Its own address (loopback by
  * default), never the one that networks reach.
  */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { Server as TlsServer } from 'node:tls'
 import { fastify, type FastifyInstance } from 'fastify'
 import type { Health } from '../observe/health.ts'
 
@@ -12,15 +14,39 @@ export interface AdminOptions {
   readonly contentType: string
   /** Told of every answer; `route` is the pattern, never the path. */
   readonly administered: (fact: { readonly route: string; readonly httpStatus: number }) => void
+  /** PEM texts; HTTPS instead of HTTP. */
+  readonly certificate?: Certificate | undefined
+  /** Bearer token that /metrics asks for (RFC 6750); health is open to probes. */
+  readonly token?: string | undefined
 }
 
+interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
+/** A browser that has seen this listener over HTTPS never again asks over HTTP (RFC 6797). */
+const HSTS = 'max-age=31536000'
+
 export function createAdmin(options: AdminOptions): FastifyInstance {
-  const { health, metrics, contentType, administered } = options
-  const server = fastify({ logger: false, exposeHeadRoutes: false, forceCloseConnections: true })
+  const { health, metrics, contentType, administered, certificate } = options
+  const isAllowed = compileAllowed(options.token)
+  const common = { logger: false, exposeHeadRoutes: false, forceCloseConnections: true } as const
+  const server: FastifyInstance = certificate
+    ? // Fastify's types tell the two servers apart; nothing here depends on which it is.
+      (fastify({ ...common, https: { ...certificate } }) as unknown as FastifyInstance)
+    : fastify(common)
+  server.addHook('onRequest', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff')
+    if (certificate) reply.header('strict-transport-security', HSTS)
+  })
   server.addHook('onResponse', async (request, reply) => {
     administered({ route: request.routeOptions.url ?? 'unknown', httpStatus: reply.statusCode })
   })
-  server.get('/metrics', async (_request, reply) => {
+  server.get('/metrics', async (request, reply) => {
+    if (!isAllowed(request.headers.authorization)) {
+      return reply.code(401).header('www-authenticate', 'Bearer').send({ ok: false })
+    }
     reply.header('content-type', contentType)
     return metrics()
   })
@@ -33,4 +59,17 @@ export function createAdmin(options: AdminOptions): FastifyInstance {
   })
   server.setNotFoundHandler((_request, reply) => reply.code(404).send({ ok: false }))
   return server
+}
+
+/** For connections from now on. */
+export function renewCertificate(admin: FastifyInstance, certificate: Certificate): void {
+  if (admin.server instanceof TlsServer) admin.server.setSecureContext({ ...certificate })
+}
+
+/** Digests are compared, so that neither length nor content of the token shows in the time taken. */
+function compileAllowed(token: string | undefined): (authorization: string | undefined) => boolean {
+  if (token === undefined) return () => true
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = digest(`Bearer ${token}`)
+  return authorization => timingSafeEqual(digest(authorization ?? ''), expected)
 }

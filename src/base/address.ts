@@ -29,6 +29,16 @@ export function forwardedAddress(entry: string): string | undefined {
   return canonicalAddress(withPort?.[1] ?? text)
 }
 
+/** Who one sender can be taken for: an IPv4 address, or the /64 of an IPv6 address. */
+export function addressBlock(address: string): string {
+  const parsed = parse(address)
+  if (!(parsed instanceof ipaddr.IPv6)) return address
+  return parsed.parts
+    .slice(0, 4)
+    .map(part => part.toString(16))
+    .join(':')
+}
+
 export interface CidrFault {
   /** Position in the list. */
   readonly index: number

@@ -37,5 +37,9 @@ export function truncateAddress(address: string): string {
   if (address.includes('.') && !address.includes(':')) {
     return `${address.split('.').slice(0, 3).join('.')}.0/24`
   }
-  return `${address.split(':').slice(0, 3).join(':')}::/48`
+  // `2001::5:6:7` has five zero groups where the `::` is, not the three that a plain cut would keep.
+  const [left = '', right] = address.split('::')
+  const groups = left === '' ? [] : left.split(':')
+  while (right !== undefined && groups.length < 3) groups.push('0')
+  return `${groups.slice(0, 3).join(':')}::/48`
 }

@@ -6,6 +6,7 @@ import { discardLetters, listLetters, replayLetters, showLetter } from './dead.t
 import { explain } from './explain.ts'
 import { generate } from './generate.ts'
 import { log } from './log.ts'
+import { listNetworks, showNetwork } from './networks.ts'
 import { listAll, showOne, type DestinationsOptions } from './destinations.ts'
 import { sendTo, type SendToOptions } from './send-to.ts'
 import { send, type SendOptions } from './send.ts'
@@ -19,6 +20,8 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .description('Postback relay gateway: a conversion is reported once, every system gets it')
     .version(context.version)
     .showSuggestionAfterError()
+    // An option belongs to the command it stands behind: `networks` and `networks show` share names.
+    .enablePositionalOptions()
 
   /** A command that reads the configuration. */
   const command = (parent: Command, usage: string, description: string): Command =>
@@ -70,24 +73,43 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
       finish(await sendEither(network, options, context)),
     )
 
-  const destinations = program
-    .command('destinations')
-    .description('everything there is to deliver to')
-    .option('--rules <folder>', 'a rule folder of your own beside the shipped one', collect)
-    .addOption(json)
-    .action(async (options: DestinationsOptions) => finish(await listAll(options, context)))
-  destinations
-    .command('show <id>')
-    .description('what one of them needs, sends and understands')
-    .action(async (id: string, _own: object, self: Command) =>
-      finish(await showOne(id, self.optsWithGlobals<DestinationsOptions>(), context)),
-    )
-
   command(program, 'log', 'the newest postbacks and what became of them')
     .option('--find <text>', 'part of a click id, transaction id, record or network')
     .option('--limit <number>', 'at most so many', '20')
     .addOption(json)
     .action(async (options: Parameters<typeof log>[0]) => finish(await log(options, context)))
+
+  const networks = command(
+    program,
+    'networks',
+    'networks Postern knows, with the URL to enter there',
+  )
+    .enablePositionalOptions()
+    .option('--find <text>', 'part of an id, name or kind')
+    .addOption(json)
+    .action(async (options: Parameters<typeof listNetworks>[0]) =>
+      finish(await listNetworks(options, context)),
+    )
+  command(networks, 'show <id>', 'how to connect a network, step by step')
+    .addOption(json)
+    .action(async (id: string, options: Parameters<typeof showNetwork>[1]) =>
+      finish(await showNetwork(id, options, context)),
+    )
+
+  const destinations = command(
+    program,
+    'destinations',
+    'everything Postern can deliver to, and what each needs',
+  )
+    .enablePositionalOptions()
+    .option('--find <text>', 'part of an id, name or kind')
+    .addOption(json)
+    .action(async (options: DestinationsOptions) => finish(await listAll(options, context)))
+  command(destinations, 'show <id>', 'what it needs, sends and understands')
+    .addOption(json)
+    .action(async (id: string, options: DestinationsOptions) =>
+      finish(await showOne(id, options, context)),
+    )
 
   const dead = program.command('dead').description('deliveries that ended without success')
   command(dead, 'list', 'newest first')

@@ -1,6 +1,7 @@
 /** `postern send --to`: the exact request that a destination would get, and, if asked, one real delivery. */
 import { createHash } from 'node:crypto'
 import { attemptDelivery } from '../deliver/attempt.ts'
+import { createTokens } from '../deliver/tokens.ts'
 import { createTransport } from '../deliver/transport.ts'
 import { exampleConversion } from '../destinations/examples.ts'
 import { DESTINATION_TYPES } from '../destinations/registry.ts'
@@ -31,12 +32,13 @@ export async function sendTo(
   const { terminal, clock } = context
   const rules = await loadOrReport(options.config, context)
   if (!rules) return 1
-  const destination = rules.destinations.get(name)
-  if (!destination) {
+  const configured = rules.destinations.get(name)
+  if (!configured) {
     const known = [...rules.destinations.keys()].join(', ')
     terminal.error(`no destination "${name}" is configured; there are ${known}`)
     return 1
   }
+  const destination = asTest(configured)
   const examples = examplesOf(rules, destination)
   const example = examples[(parseCount(options.example) ?? 0) - 1]
   if (!example) {
@@ -78,7 +80,8 @@ async function tell(
   if (!options.json) terminal.line(requestText(request, id))
   if (!options.really) {
     if (options.json) terminal.line(JSON.stringify({ ...request, deliveryId: id, sent: false }))
-    else terminal.line(strong('\nnot sent; --really sends it'))
+    else
+      terminal.line(strong(`\nnot sent; --really sends it${destination.test ? ' as a test' : ''}`))
     return 0
   }
   const { attempt } = await attemptOnce(record, destination, context)
@@ -92,6 +95,16 @@ async function tell(
     terminal.line(`\n${(isTaken ? good : bad)(text)} ${detail}`.trimEnd())
   }
   return isTaken ? 0 : 1
+}
+
+/** Where there is a test mode, everything sent from here is a test. */
+function asTest(destination: Destination): Destination {
+  if (!destination.test) return destination
+  const { request } = destination
+  return {
+    ...destination,
+    request: (record, context) => request(record, { ...context, isTest: true }),
+  }
 }
 
 /** The attempt that a running gateway would make, without store and schedule. */
@@ -108,7 +121,9 @@ function attemptOnce(
     from: 'journal',
     startBefore: Number.POSITIVE_INFINITY,
   } as const
-  return attemptDelivery(held, destination, channel, clock, () => 0).finally(() => channel.close())
+  const tokens = destination.grant && createTokens({ grant: destination.grant, channel, clock })
+  const way = { destination, channel, tokens, clock, random: () => 0 }
+  return attemptDelivery(held, way).finally(() => channel.close())
 }
 
 /** Those that show a request. */

@@ -49,6 +49,7 @@ export async function send(
   }
   const signed = signRequest(network.verifier, draft, {
     now: clock.now(),
+    secrets: example.secrets,
     read: request => readDraft(request, network, rules, clock.now()),
   })
   if (!signed.ok) {

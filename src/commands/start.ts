@@ -1,12 +1,14 @@
 /** `postern start`: runs the gateway until it is told to stop. */
 import { createApp } from '../app.ts'
+import { createTransport } from '../deliver/transport.ts'
+import { createPublicKeys } from '../keys.ts'
 import { createEvents } from '../observe/events.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { formatFault, type Fault } from '../rules/faults.ts'
 import { createWatch } from '../rules/watch.ts'
-import { loadRuleSet, type RuleSet } from '../ruleset.ts'
 import { isWorker, linkToPrimary } from '../workers.ts'
+import { keyUrls, loadRuleSet, type RuleSet } from '../ruleset.ts'
 import { loadOrReport, type CommandContext, type ExitCode } from './context.ts'
 import { greet } from './greet.ts'
 import { startPrimary } from './start-primary.ts'
@@ -18,9 +20,17 @@ export interface StartOptions {
 export async function start(options: StartOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, clock, version, catalogue } = context
   const file = options.config
-  const first = await loadOrReport(file, context)
+  const keys = createPublicKeys({
+    clock,
+    transport: createTransport({ clock, version }),
+    failed: message => events.warned(message),
+  })
+  const first = await loadOrReport(file, context, { keys })
   if (!first) return 1
-  if (first.loaded.value.workers > 1 && !isWorker()) return startPrimary(first, context)
+  if (first.loaded.value.workers > 1 && !isWorker()) {
+    keys.close()
+    return startPrimary(first, context)
+  }
   let rules = first
 
   const { log } = rules.loaded.value
@@ -47,6 +57,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     clock,
     version,
     isAlone: link === undefined,
+    keys,
     onFatal: error => {
       events.failed(error)
       context.abort(1)
@@ -58,7 +69,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   /** All or nothing: on any fault the old set stays, and work in flight is never touched. */
   function reload(): Promise<void> {
     reloading = reloading.then(async () => {
-      const next = await loadRuleSet(file, { catalogue })
+      const next = await loadRuleSet(file, { catalogue, keys })
       if (!next.ok) return tellRefused(next.error)
       if (needsRestart(rules, next.value)) {
         events.warned('server, admin, store, log or workers changed: restart to use them')
@@ -71,7 +82,9 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     return reloading
   }
 
-  function tellLoaded({ networks, destinations, loaded }: RuleSet): void {
+  function tellLoaded(loadedRules: RuleSet): void {
+    const { networks, destinations, loaded } = loadedRules
+    keys.prefetch(keyUrls(loadedRules))
     for (const warning of loaded.warnings) events.warned(formatFault(warning))
     events.reloaded({
       ok: true,

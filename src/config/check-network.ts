@@ -85,12 +85,21 @@ function checkFields(
   }
 }
 
-function needsSecret({ signature }: Check): boolean {
+function needsSecret(check: Check): boolean {
+  const { signature, url_signature: url, pairs_signature: pairs } = check
+  if (check.body_signature ?? check.timestamped_signature ?? check.envelope) return true
+  if (url) return url.hmac === true || hasSecret(url.append)
+  if (pairs) return pairs.hmac === true || hasSecret(pairs.pair) || hasSecret(pairs.append)
   if (!signature) return false
-  const templates = [signature.over, signature.hmac ? (signature.key ?? '{secret}') : '']
-  return templates.some(template => /\{secret[|}]/.test(template))
+  return (
+    hasSecret(signature.over) || (signature.hmac === true && hasSecret(signature.key ?? '{secret}'))
+  )
 }
 
-function usesUrl({ signature }: Check): boolean {
-  return signature !== undefined && /\{url[|}]/.test(signature.over)
+function hasSecret(template = ''): boolean {
+  return /\{secret[|}]/.test(template)
+}
+
+function usesUrl({ url_signature: url }: Check): boolean {
+  return url?.covers === 'url'
 }

@@ -10,12 +10,20 @@ export const DEFAULTS = deepFreeze({
       value_chars: 4096,
       json_depth: 20,
       in_flight: 10000,
+      header_bytes: 8192,
+      header_timeout_ms: 10000,
       request_timeout_ms: 10000,
+      connections: 10000,
+      // A network that is answered 429 may never send that conversion again: limits are for those
+      // who know their networks' pace. `in_flight` protects the process.
+      address_rate_per_second: 0,
+      network_rate_per_second: 0,
     },
   },
   /** Loopback: the numbers and the dead letters are nobody else's. */
   admin: { listen: '127.0.0.1:9090', collect_interval_ms: 5000 },
   log: { level: 'info', format: 'json' },
+  privacy: { client_addresses: 'truncated', views: 'masked' },
   workers: 1,
   store: {
     type: 'lmdb',
@@ -26,7 +34,7 @@ export const DEFAULTS = deepFreeze({
     dead_letter_days: 30,
     redis: { prefix: 'postern', partitions: 16, wait_timeout_ms: 500, command_timeout_ms: 1500 },
   },
-  network: { enabled: true, accept_unverified: false },
+  network: { enabled: true, accept_unverified: false, require_https: false },
   destination: {
     accept_unverified: false,
     timeout_ms: 10000,

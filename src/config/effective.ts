@@ -16,6 +16,8 @@ export interface EffectiveNetwork extends Omit<NetworkConfig, 'rule' | 'secrets'
   /** Id in the catalogue. */
   readonly rule: string
   readonly enabled: boolean
+  readonly require_https: boolean
+  readonly rate_per_second: number
   readonly secrets: readonly string[]
   readonly tokens: readonly string[]
   readonly settings: Readonly<Record<string, string>>
@@ -42,14 +44,20 @@ export interface EffectiveConfig {
     readonly listen: ListenAddress
     readonly public_base_url: string | undefined
     readonly trusted_proxies: readonly string[]
+    /** Undefined: HTTP. */
+    readonly tls: TlsPaths | undefined
+    /** Empty: any. */
+    readonly allowed_hosts: readonly string[]
     readonly limits: Given<NonNullable<ServerConfig['limits']>>
   }
   readonly admin: {
     readonly listen: ListenAddress
+    readonly tls: TlsPaths | undefined
     readonly token: string | undefined
     readonly collect_interval_ms: number
   }
   readonly log: Given<NonNullable<Config['log']>>
+  readonly privacy: Given<NonNullable<Config['privacy']>>
   readonly workers: number
   readonly store: Given<Omit<StoreConfig, 'redis'>> & {
     /** Set where `type` is redis. */
@@ -66,6 +74,8 @@ export interface EffectiveConfig {
   readonly demo: { readonly listen: ListenAddress } | undefined
 }
 
+export type TlsPaths = NonNullable<ServerConfig['tls']>
+
 export interface EffectiveParts {
   readonly rules: readonly string[]
   networkSettings(name: string): SettingDeclarations
@@ -73,22 +83,27 @@ export interface EffectiveParts {
 }
 
 export function toEffective(config: Config, parts: EffectiveParts): EffectiveConfig {
-  const { server, admin, log, store, demo } = config
+  const { server, admin, log, privacy, store, demo } = config
   const type = store?.type ?? DEFAULTS.store.type
+  const limits = { ...DEFAULTS.server.limits, ...server?.limits }
   return deepFreeze({
     server: {
       listen: address(server?.listen ?? DEFAULTS.server.listen),
       public_base_url: server?.public_base_url?.replace(/\/+$/, ''),
       trusted_proxies: server?.trusted_proxies ?? [...DEFAULTS.server.trusted_proxies],
-      limits: { ...DEFAULTS.server.limits, ...server?.limits },
+      tls: server?.tls,
+      allowed_hosts: server?.allowed_hosts ?? [],
+      limits,
     },
     admin: {
       ...DEFAULTS.admin,
       ...admin,
       listen: address(admin?.listen ?? DEFAULTS.admin.listen),
+      tls: admin?.tls,
       token: admin?.token,
     },
     log: { ...DEFAULTS.log, ...log },
+    privacy: { ...DEFAULTS.privacy, ...privacy },
     workers: config.workers ?? DEFAULTS.workers,
     store: {
       ...DEFAULTS.store,
@@ -98,6 +113,7 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
     rules: parts.rules,
     networks: mapValues(config.networks, (network, name) => ({
       ...DEFAULTS.network,
+      rate_per_second: limits.network_rate_per_second,
       ...network,
       rule: network.rule ?? name,
       secrets: network.secrets ?? [],

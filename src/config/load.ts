@@ -19,6 +19,7 @@ import { hasReference } from './reference.ts'
 import { resolveReferences, type Environment } from './resolve.ts'
 import { configSchema, type Config } from './schema.ts'
 import { CONFIG_FILE, literalSecrets, passwordOf } from './secrets.ts'
+import { readTls, type Tls } from './tls.ts'
 
 export interface LoadOptions {
   /** Folder of the shipped rules. */
@@ -32,6 +33,7 @@ export interface LoadOptions {
 export interface LoadedConfig {
   readonly value: EffectiveConfig
   readonly catalogue: Catalogue
+  readonly tls: Tls
   /** Every secret value, longest first, for masking. */
   readonly secrets: readonly string[]
   readonly warnings: readonly Fault[]
@@ -76,7 +78,9 @@ export async function loadConfig(
 
   const builtins: Builtins = options.builtins ?? new Map()
   const found = checkConfig({ document, config, catalogue: catalogue.value, builtins })
-  if (found.faults.length > 0) return fail(sortFaults(found.faults))
+  const tls = await readTls(document, config, dirname(file))
+  const faults = [...found.faults, ...tls.faults]
+  if (faults.length > 0) return fail(sortFaults(faults))
   const value = toEffective(config, {
     rules,
     networkSettings: name =>
@@ -86,9 +90,10 @@ export async function loadConfig(
   return ok({
     value,
     catalogue: catalogue.value,
+    tls: tls.value,
     secrets: secretsOf(value, resolved.secrets),
-    warnings: sortFaults([...resolved.warnings, ...found.warnings]),
-    watched: [file, options.catalogue, ...rules, ...resolved.files],
+    warnings: sortFaults([...resolved.warnings, ...found.warnings, ...tls.warnings]),
+    watched: [file, options.catalogue, ...rules, ...resolved.files, ...tls.files],
     source: toLoaded(document, written),
   })
 }

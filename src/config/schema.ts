@@ -8,13 +8,34 @@ const optional = Type.Optional
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
 const milliseconds = (description: string, minimum = 1) => Type.Integer({ minimum, description })
 const cidrs = (description: string) => Type.Array(Type.String({ minLength: 2 }), { description })
+const rate = (description: string) =>
+  Type.Integer({
+    minimum: 0,
+    maximum: 1000000,
+    description: `${description} Default 0: no limit`,
+  })
 const listen = Type.String({
   pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:]+):\\d{1,5}$',
   description: '`host:port`',
 })
 
+const tls = record(
+  {
+    cert: text('PEM file of the certificate with its chain'),
+    key: text('PEM file of its private key'),
+  },
+  'HTTPS instead of HTTP; the files are read again when they change',
+)
+
 const server = record({
   listen: optional(listen),
+  tls: optional(tls),
+  allowed_hosts: optional(
+    Type.Array(Type.String({ pattern: '^([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]+\\])$' }), {
+      minItems: 1,
+      description: 'Names in the Host header, without port, that are served; default any',
+    }),
+  ),
   public_base_url: optional(
     Type.String({
       pattern: '^https?://',
@@ -43,15 +64,38 @@ const server = record({
           description: 'Postbacks at once; above it 503 overloaded. Default 10000',
         }),
       ),
+      header_bytes: optional(
+        Type.Integer({
+          minimum: 1024,
+          maximum: 65536,
+          description: 'All headers together, besides the URL. Default 8192',
+        }),
+      ),
+      header_timeout_ms: optional(milliseconds('Default 10000', 100)),
       request_timeout_ms: optional(milliseconds('Default 10000', 100)),
+      connections: optional(
+        Type.Integer({
+          minimum: 1,
+          description: 'Open at once, in each worker; further ones are closed. Default 10000',
+        }),
+      ),
+      address_rate_per_second: optional(
+        rate('Requests of one client address (IPv6: of one /64), in each worker; above it 429.'),
+      ),
+      network_rate_per_second: optional(
+        rate('Postbacks of one network, in each worker; above it 429.'),
+      ),
     }),
   ),
 })
 
 const admin = record({
   listen: optional(listen),
+  tls: optional(tls),
   token: optional(
-    text('Bearer token of the admin API; without it only /metrics, /healthz and /readyz answer'),
+    text(
+      'Bearer token that /metrics asks for; without one everybody who reaches the listener may read',
+    ),
   ),
   collect_interval_ms: optional(
     milliseconds('How often metrics look at the shared state of the store; default 5000', 50),
@@ -62,6 +106,21 @@ const log = record({
   level: optional(choice(['debug', 'info', 'warn', 'error'] as const, 'Default info')),
   format: optional(
     choice(['json', 'pretty'] as const, 'Default json; pretty is for people at a terminal'),
+  ),
+})
+
+const privacy = record({
+  client_addresses: optional(
+    choice(
+      ['truncated', 'off'] as const,
+      'In log lines: the network part only (/24, /48), or none. Default truncated',
+    ),
+  ),
+  views: optional(
+    choice(
+      ['masked', 'full'] as const,
+      'Personal data of a conversion where commands show it. Default masked',
+    ),
   ),
 })
 
@@ -171,6 +230,19 @@ const network = record({
       description: 'Silence of this network that is worth an alert; default none',
     }),
   ),
+  require_https: optional(
+    Type.Boolean({
+      description:
+        'Refuse what did not come over HTTPS: ours, or that of a trusted proxy (X-Forwarded-Proto)',
+    }),
+  ),
+  rate_per_second: optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 1000000,
+      description: 'Instead of server.limits.network_rate_per_second; 0 for no limit',
+    }),
+  ),
   answer_rejected_with: optional(
     Type.Integer({ minimum: 200, maximum: 499, description: 'HTTP status of every rejection' }),
   ),
@@ -273,6 +345,7 @@ export const configSchema = record(
     server: optional(server),
     admin: optional(admin),
     log: optional(log),
+    privacy: optional(privacy),
     workers: optional(
       Type.Integer({
         minimum: 1,

@@ -21,7 +21,10 @@ import type { RequestSource } from './source.ts'
 import type { Scope } from './value.ts'
 
 /** What a rule and a type in code have in common once they are compiled. */
-export interface CompiledDestination extends Pick<Destination, 'wants' | 'request' | 'verdict'> {
+export interface CompiledDestination extends Pick<
+  Destination,
+  'wants' | 'request' | 'verdict' | 'test' | 'grant'
+> {
   readonly origins: readonly string[]
   /** Forms of the secret settings that are made here, to be masked. */
   readonly secrets: readonly string[]

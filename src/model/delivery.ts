@@ -1,6 +1,6 @@
 /** Conversion × destination: the durable unit of work, and what its attempts can come to. */
 import type { Result } from '../base/result.ts'
-import type { Conversion } from './conversion.ts'
+import type { Conversion, TextField } from './conversion.ts'
 import type { Status } from './status.ts'
 
 /** What the store keeps once per accepted postback; every delivery of it reads this. */
@@ -54,6 +54,7 @@ export const ATTEMPT_RESULTS = [
   'reset',
   'egress_blocked',
   'template_error',
+  'auth_failed',
 ] as const
 export type AttemptResult = (typeof ATTEMPT_RESULTS)[number]
 
@@ -70,6 +71,11 @@ export type DeliveryVerdict =
       readonly afterMs?: number
       readonly maxAttempts?: number
     }
+  /**
+   * The account is refused, not this delivery: the destination is parked until its credentials work
+   * again, and neither attempts nor the budget of a delivery are used up.
+   */
+  | { readonly kind: 'park'; readonly result: 'auth_failed' }
   /** Never by itself again: a dead letter. */
   | { readonly kind: 'dead'; readonly result: AttemptResult; readonly reason: DeadReason }
 
@@ -100,6 +106,16 @@ export interface DeliveryContext {
   readonly attempt: number
   /** Epoch milliseconds of this attempt. */
   readonly now: number
+  /** Build it so that the destination does not count it; only where `Destination.test` is there. */
+  readonly isTest?: boolean
+}
+
+/** An OAuth 2.0 grant. What it sends depends on the time only; the transport sends it. */
+export interface TokenGrant {
+  /** The token endpoint. */
+  readonly url: string
+  /** The form to post at this time, epoch ms: a refresh token, or an assertion signed for it. */
+  form(now: number): Readonly<Record<string, string>>
 }
 
 /**
@@ -118,6 +134,12 @@ export interface Destination {
   readonly policy: DeliveryPolicy
   /** Values to mask wherever a request of it is shown. */
   readonly secrets: readonly string[]
+  /** Where it has a test mode: empty, or the setting that is missing for it. */
+  readonly test?: { readonly missing?: string }
+  /** Every request needs `authorization: Bearer <token>` from this grant, added when it is sent. */
+  readonly grant?: TokenGrant
+  /** Fields by which it recognizes a person or a click; undefined where it takes any conversion. */
+  readonly identity?: readonly TextField[]
 }
 
 export interface DeliveryPolicy {

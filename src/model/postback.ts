@@ -10,7 +10,8 @@ export class JsonNumber {
 export type Json = null | boolean | string | JsonNumber | Json[] | JsonObject
 export type JsonObject = Map<string, Json>
 
-export type ParamSource = 'query' | 'form' | 'json'
+/** `embedded`: in a query string that was itself the value of a parameter. */
+export type ParamSource = 'query' | 'form' | 'json' | 'embedded'
 
 /** One name-value pair, in the order it was sent. */
 export interface Param {

@@ -19,6 +19,8 @@ export interface MetricSpec {
   readonly bound: string
   /** The same in every gateway that shares a store: use max or min over them, never sum. */
   readonly isShared?: true
+  /** Gauges of several workers of one gateway as one; default max. */
+  readonly merge?: 'sum' | 'max' | 'min'
 }
 
 /** Above this many series a metric folds into `_other`, and says so in label_overflow. */
@@ -63,7 +65,7 @@ export const CATALOGUE = {
     bound: '10', help: 'Size of postback bodies; 0 for GET.',
   },
   inFlight: {
-    type: 'gauge', name: 'postern_inbound_requests_in_flight', labels: [], bound: '1',
+    type: 'gauge', merge: 'sum', name: 'postern_inbound_requests_in_flight', labels: [], bound: '1',
     help: 'Postbacks being answered now.',
   },
   unrouted: {
@@ -126,7 +128,7 @@ export const CATALOGUE = {
     buckets: ATTEMPT_SECONDS, bound: '14 D', help: 'One attempt, from building it to its answer.',
   },
   attemptsInFlight: {
-    type: 'gauge', name: 'postern_delivery_attempts_in_flight', labels: ['destination'], bound: 'D',
+    type: 'gauge', merge: 'sum', name: 'postern_delivery_attempts_in_flight', labels: ['destination'], bound: 'D',
     help: 'Attempts waiting for an answer now.',
   },
   deliveryLatency: {
@@ -134,7 +136,7 @@ export const CATALOGUE = {
     buckets: DELIVERY_SECONDS, bound: '16 D', help: 'Time from receiving a postback to delivered.',
   },
   inMemory: {
-    type: 'gauge', name: 'postern_deliveries_in_memory', labels: ['destination'], bound: 'D',
+    type: 'gauge', merge: 'sum', name: 'postern_deliveries_in_memory', labels: ['destination'], bound: 'D',
     help: 'Deliveries this gateway holds in memory, waiting or in flight.',
   },
   handedOver: {
@@ -173,6 +175,10 @@ export const CATALOGUE = {
     type: 'counter', name: 'postern_destination_circuit_transitions_total',
     labels: ['destination', 'state'], bound: '3 D', help: 'Circuit breaker changes, by new state.',
   },
+  authFailures: {
+    type: 'counter', name: 'postern_destination_auth_failures_total', labels: ['destination'],
+    bound: 'D', help: 'Attempts that a destination refused for its credentials; it is parked then.',
+  },
   egressBlocked: {
     type: 'counter', name: 'postern_egress_blocked_total', labels: ['destination', 'reason'],
     bound: '7 D', help: 'Attempts that the egress guard refused, by kind of address.',
@@ -180,7 +186,7 @@ export const CATALOGUE = {
 
   // Store
   storeUp: {
-    type: 'gauge', name: 'postern_store_up', labels: ['store'], bound: '1',
+    type: 'gauge', merge: 'min', name: 'postern_store_up', labels: ['store'], bound: '1',
     help: '1 while the store answers this gateway.',
   },
   storeDuration: {
@@ -201,7 +207,7 @@ export const CATALOGUE = {
     isShared: true, help: 'Where the store is full; absent where it has no limit.',
   },
   storeSafety: {
-    type: 'gauge', name: 'postern_store_safety_check', labels: ['store', 'check'], bound: '10',
+    type: 'gauge', merge: 'min', name: 'postern_store_safety_check', labels: ['store', 'check'], bound: '10',
     isShared: true, help: '1 where the check is met, 0 where data can be lost.',
   },
   recovered: {
@@ -219,7 +225,7 @@ export const CATALOGUE = {
     help: 'Loads of configuration and rules: ok or error.',
   },
   reloadOk: {
-    type: 'gauge', name: 'postern_config_last_reload_successful', labels: [], bound: '1',
+    type: 'gauge', merge: 'min', name: 'postern_config_last_reload_successful', labels: [], bound: '1',
     help: '1 if the last load was taken, 0 if it was refused and the old set was kept.',
   },
   reloadAt: {

@@ -5,7 +5,7 @@
  */
 import { ATTEMPT_RESULTS, DEAD_REASONS } from '../model/delivery.ts'
 import { STATUSES } from '../model/status.ts'
-import { REASON_CODES, REASONS } from '../reasons.ts'
+import { REASON_CODES, REASONS, type Reason } from '../reasons.ts'
 import { CATALOGUE, type MetricKey, type MetricSpec } from './catalogue.ts'
 import { CIRCUIT_STATES } from './delivery-events.ts'
 import type { Metrics } from './metrics.ts'
@@ -15,6 +15,8 @@ export interface Configured {
     readonly id: string
     /** 0 where its silence is no alarm. */
     readonly maxSilenceSeconds: number
+    /** What its payouts are in where it does not say; others are declared when they come. */
+    readonly currency: string
   }[]
   readonly destinations: readonly string[]
 }
@@ -24,6 +26,15 @@ const OUTCOMES = [...new Set(REASON_CODES.map(code => REASONS[code].outcome))]
 export const AUTHENTICATION_REASONS = REASON_CODES.filter(
   code => REASONS[code].http === 401 || code === 'ip_denied' || code === 'ip_unparseable',
 )
+/** What comes before a network is known. */
+const UNROUTED_REASONS: readonly Reason[] = [
+  'unknown_network',
+  'bad_path',
+  'malformed_http',
+  'method_not_allowed',
+  'headers_too_large',
+  'request_timeout',
+]
 const ENDS = ['delivered', 'dead']
 
 /** Forgets what is no longer configured, then declares what is. Existing values stay. */
@@ -46,10 +57,13 @@ function retain(metrics: Metrics, { networks, destinations }: Configured): void 
 }
 
 function declare(metrics: Metrics, configured: Configured, nowSeconds: number): void {
-  for (const { id, maxSilenceSeconds } of configured.networks) {
+  for (const { id, maxSilenceSeconds, currency } of configured.networks) {
     for (const outcome of OUTCOMES) metrics.postbacks.declare(id, outcome)
     for (const reason of AUTHENTICATION_REASONS) metrics.rejected.declare(id, reason)
-    for (const status of STATUSES) metrics.conversions.declare(id, status)
+    for (const status of STATUSES) {
+      metrics.conversions.declare(id, status)
+      metrics.payout.declare(id, currency, status)
+    }
     for (const method of ['GET', 'POST']) {
       for (const code of ['200', '503']) metrics.inboundRequests.declare(id, method, code)
     }
@@ -66,6 +80,7 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
     metrics.deliveryLatency.declare(destination)
     for (const state of CIRCUIT_STATES) {
       metrics.circuit.init(state === 'closed' ? 1 : 0, destination, state)
+      metrics.circuitTransitions.declare(destination, state)
     }
   }
   for (const result of ['new', 'update', 'duplicate', 'stale', 'conflict']) {
@@ -73,6 +88,7 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
   }
   for (const result of ['hit', 'miss']) metrics.replays.declare(result)
   for (const result of ['ok', 'error']) metrics.reloads.declare(result)
+  for (const reason of UNROUTED_REASONS) metrics.unrouted.declare(reason)
   for (const how of ['taken_over', 'reconciled']) metrics.recovered.declare(how)
   for (const level of ['debug', 'info', 'warn', 'error']) metrics.logMessages.declare(level)
 }

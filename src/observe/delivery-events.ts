@@ -63,11 +63,16 @@ export function createDeliveryEvents(logger: Logger, metrics: Metrics) {
       logger.debug(fact, 'delivery.handed_over')
     },
 
-    circuit(fact: { destination: string; state: CircuitState }): void {
+    circuit(fact: { destination: string; state: CircuitState; reason?: string }): void {
       const { destination, state } = fact
       metrics.circuitTransitions.inc(destination, state)
       showCircuit(metrics, destination, state)
       logger[state === 'open' ? 'warn' : 'info'](fact, `circuit.${state}`)
+    },
+
+    authFailed(fact: { destination: string; detail: string | undefined }): void {
+      metrics.authFailures.inc(fact.destination)
+      logger.warn(fact, 'destination.auth_failed')
     },
 
     /** `reason`: the kind of address that was refused. */

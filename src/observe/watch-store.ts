@@ -54,6 +54,7 @@ export function watchStore(store: Store, metrics: Metrics, clock: Clock): Store 
     ledgers: timed('ledgers', store.ledgers.bind(store)),
     safety: timed('safety', store.safety.bind(store)),
     size: timed('size', store.size.bind(store)),
+    erase: timed('erase', store.erase.bind(store)),
     expire: timed('expire', store.expire.bind(store)),
   }
 }

@@ -13,10 +13,18 @@ export interface ReceiveLimits extends ReadLimits {
   /** Of the request target. */
   readonly urlBytes: number
   readonly bodyBytes: number
+  /** Of all headers together, besides the target. */
+  readonly headerBytes: number
   /** Postbacks in the pipeline at once; above it `overloaded`. */
   readonly inFlight: number
   /** From the first byte of a request to its last. */
   readonly requestTimeoutMs: number
+  /** From the first byte of a request to the end of its headers. */
+  readonly headerTimeoutMs: number
+  /** Open at once. */
+  readonly connections: number
+  /** Requests a second of one client address; 0 for no limit. */
+  readonly addressRate: number
 }
 
 export const DEFAULT_LIMITS: ReceiveLimits = {
@@ -25,6 +33,10 @@ export const DEFAULT_LIMITS: ReceiveLimits = {
   jsonDepth: 20,
   urlBytes: 8192,
   bodyBytes: 65_536,
+  headerBytes: 8192,
   inFlight: 10_000,
   requestTimeoutMs: 10_000,
+  headerTimeoutMs: 10_000,
+  connections: 10_000,
+  addressRate: 0,
 }

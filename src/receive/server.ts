@@ -3,17 +3,21 @@
  * pipeline's (`handle`), or a refusal of the edge, which goes through `refuse` so that it is counted
  * and answered in the network's own words. Nothing that was sent is ever echoed.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { CidrFault } from '../base/address.ts'
+import { addressBlock, compileCidrs, type CidrFault } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import { ok, type Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
 import { compileReadAddress } from './address.ts'
 import { answerBroken, markAnswered } from './broken-request.ts'
 import { refuseHead, type EdgeRefusal } from './gate.ts'
+import { compileHosts } from './hosts.ts'
 import type { ReceiveLimits } from './limits.ts'
+import { createListener, type Certificate, type Listener } from './listener.ts'
+import { createRates } from './rate.ts'
 import { readPostback } from './read.ts'
 import { defaultReply, type Reply } from './reply.ts'
 import { parseTarget } from './target.ts'
@@ -22,11 +26,17 @@ export interface ReceiverOptions {
   readonly limits: ReceiveLimits
   /** CIDRs of peers whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
+  /** Names in the Host header that are served; empty or absent: any. */
+  readonly allowedHosts?: readonly string[]
+  /** HTTPS instead of HTTP. */
+  readonly certificate?: Certificate | undefined
   readonly clock: Clock
   /** The pipeline. It answers expected failures itself; a rejection of the promise is a defect. */
   handle(postback: Postback): Promise<Reply>
   /** The answer to HEAD where the network's rule has `probe`; undefined: 405. */
   probe?(network: string): Reply | undefined
+  /** What the configuration asks of this network's requests; undefined: nothing. */
+  terms?(network: string): EdgeTerms | undefined
   /**
    * The edge refused. `network` is the name in the path, known or not, if there is one. Counts it
    * and returns the answer; default: the reason's own.
@@ -36,6 +46,12 @@ export interface ReceiverOptions {
   unexpected?(error: unknown): void
 }
 
+export interface EdgeTerms {
+  readonly isHttpsOnly: boolean
+  /** Postbacks a second; 0 for no limit. */
+  readonly rate: number
+}
+
 export interface Receiver {
   /** For further routes beside `/in/…` (a proxy, say), added before `start`. */
   readonly http: FastifyInstance
@@ -43,24 +59,28 @@ export interface Receiver {
   start(listen: { host: string; port: number }): Promise<number>
   /** From now on every request is answered 503 `draining` and its connection closed. */
   setDraining(): void
+  /** A renewed certificate, for connections from now on; nothing where the edge speaks HTTP. */
+  setCertificate(certificate: Certificate): void
   /** Postbacks that are being read by the pipeline now. */
   inFlight(): number
   /** Drains, then resolves when the last connection is closed: at most the request timeout later. */
   close(): Promise<void>
 }
 
-const RETRY_AFTER_SECONDS = '5'
-/** Headers besides the URL; what networks and proxies send is under 4 KiB. */
-const HEADER_BYTES = 8192
-/** How late a timeout may be noticed. */
-const TIMEOUT_CHECK_MS = 500
-const KEEP_ALIVE_MS = 72_000
+/** A bucket of a rate has room again within the second; a store or a restart takes longer. */
+const RETRY_AFTER_SECONDS: Readonly<Record<number, string>> = { 429: '1', 503: '5' }
 
 export function createReceiver(options: ReceiverOptions): Result<Receiver, readonly CidrFault[]> {
   const { limits, clock, handle } = options
   const address = compileReadAddress(options.trustedProxies)
   if (!address.ok) return address
   const readAddress = address.value
+  const trusted = compileCidrs(options.trustedProxies)
+  if (!trusted.ok) return trusted
+  const isTrusted = trusted.value
+  const admitHost = compileHosts(options.allowedHosts ?? [])
+  const rates = createRates(clock)
+  let listener: Listener | undefined
   let inFlight = 0
   let isDraining = false
 
@@ -81,6 +101,8 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
 
   function gate(req: IncomingMessage, res: ServerResponse): boolean {
     let why = refuseHead(req, limits.urlBytes)
+    if (!why && !admitHost(req)) why = HOST_REFUSED
+    if (!why && limits.addressRate > 0 && !isInRate(req)) why = RATE_REFUSED
     if (!why && isDraining) why = { reason: 'draining', detail: 'shutting down' }
     if (!why && inFlight >= limits.inFlight) {
       why = { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
@@ -89,6 +111,26 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     else if (req.method !== 'HEAD') return true
     else answerHead(req, res)
     return false
+  }
+
+  function isInRate(req: IncomingMessage): boolean {
+    const client = readAddress(req.socket.remoteAddress, req.headers['x-forwarded-for'])
+    return rates.take(client === undefined ? '' : addressBlock(client), limits.addressRate)
+  }
+
+  /** Encrypted up to us, or up to a proxy whose word counts: the last entry is its own. */
+  function isSecure(req: IncomingMessage): boolean {
+    if ((req.socket as TLSSocket).encrypted) return true
+    const proto = req.headers['x-forwarded-proto']
+    if (proto === undefined || !isTrusted(req.socket.remoteAddress ?? '')) return false
+    return String(proto).split(',').at(-1)?.trim().toLowerCase() === 'https'
+  }
+
+  function refusalOfTerms(req: IncomingMessage, network: string): EdgeRefusal | undefined {
+    const terms = options.terms?.(network)
+    if (!terms) return undefined
+    if (terms.isHttpsOnly && !isSecure(req)) return HTTPS_REFUSED
+    return rates.take(`network ${network}`, terms.rate) ? undefined : RATE_REFUSED
   }
 
   function answerHead(req: IncomingMessage, res: ServerResponse): void {
@@ -115,6 +157,12 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     )
     if (!postback.ok) {
       write(res, refusal(networkOf(req), postback.error), isDraining)
+      return
+    }
+    const { network } = postback.value
+    const why = refusalOfTerms(req, network)
+    if (why) {
+      write(res, refusal(network, why), isDraining)
       return
     }
     inFlight++
@@ -166,7 +214,17 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
         refusal(undefined, { reason, detail: `from the HTTP parser: ${error.code}` } as EdgeRefusal)
       answerBroken(error, socket as Socket, why)
     },
-    serverFactory: route => createGatedServer(limits, gate, route),
+    serverFactory: route => {
+      listener = createListener({
+        limits,
+        certificate: options.certificate,
+        onRequest: (req, res) => {
+          if (gate(req, res)) route(req, res)
+        },
+        onDropped: why => refusal(undefined, DROPPED[why]),
+      })
+      return listener.server
+    },
   })
   http.removeAllContentTypeParsers()
   http.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -195,6 +253,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     setDraining: () => {
       isDraining = true
     },
+    setCertificate: certificate => listener?.setCertificate(certificate),
     inFlight: () => inFlight,
     close: async () => {
       isDraining = true
@@ -207,31 +266,18 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   })
 }
 
+const HOST_REFUSED: EdgeRefusal = {
+  reason: 'host_not_allowed',
+  detail: 'the name is not in server.allowed_hosts',
+}
+const RATE_REFUSED: EdgeRefusal = { reason: 'rate_limited', detail: 'more than the rate allows' }
+const HTTPS_REFUSED: EdgeRefusal = { reason: 'https_required', detail: 'came over plain HTTP' }
+const DROPPED: Readonly<Record<'connections' | 'tls', EdgeRefusal>> = {
+  connections: { reason: 'overloaded', detail: 'too many connections' },
+  tls: { reason: 'malformed_http', detail: 'no TLS handshake' },
+}
 const NO_BODY = Buffer.alloc(0)
 const NO_QUERY = {}
-
-function createGatedServer(
-  limits: ReceiveLimits,
-  gate: (req: IncomingMessage, res: ServerResponse) => boolean,
-  route: (req: IncomingMessage, res: ServerResponse) => void,
-): Server {
-  return createServer(
-    {
-      maxHeaderSize: limits.urlBytes + HEADER_BYTES,
-      requestTimeout: limits.requestTimeoutMs,
-      headersTimeout: limits.requestTimeoutMs,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      joinDuplicateHeaders: true,
-      // The gate says so itself, with a reason.
-      requireHostHeader: false,
-      noDelay: true,
-    },
-    (req, res) => {
-      if (gate(req, res)) route(req, res)
-    },
-  )
-}
 
 function edgeRefusal(code: string | undefined, limits: ReceiveLimits): EdgeRefusal | undefined {
   switch (code) {
@@ -259,7 +305,8 @@ function write(res: ServerResponse, reply: Reply, isLast: boolean): void {
     'content-length': Buffer.byteLength(reply.body),
     'x-content-type-options': 'nosniff',
   }
-  if (reply.status === 503 || reply.status === 429) headers['retry-after'] = RETRY_AFTER_SECONDS
+  const retryAfter = RETRY_AFTER_SECONDS[reply.status]
+  if (retryAfter !== undefined) headers['retry-after'] = retryAfter
   if (isLast) headers['connection'] = 'close'
   res.writeHead(reply.status, headers)
   res.end(reply.body)

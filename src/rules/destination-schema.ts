@@ -123,7 +123,10 @@ const destinationExample = record({
         status: Type.Integer({ minimum: 100, maximum: 599 }),
         headers: optional(pairs('Header → value')),
         body: optional(Type.String()),
-        verdict: choice(['delivered', 'duplicate', 'retry', 'dead'] as const, 'What it means'),
+        verdict: choice(
+          ['delivered', 'duplicate', 'retry', 'park', 'dead'] as const,
+          'What it means',
+        ),
       }),
       { minItems: 1 },
     ),

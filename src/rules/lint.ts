@@ -87,10 +87,11 @@ export function tokenReaders(
 }
 
 function sourceKey(source: string): string {
-  const colon = source.indexOf(':')
-  if (colon < 0) return paramKey(source)
-  const kind = source.slice(0, colon)
-  return kind === 'header' ? source.toLowerCase() : source
+  const [bare = ''] = source.startsWith('literal:') ? [source] : source.split('|')
+  const colon = bare.indexOf(':')
+  if (colon < 0) return paramKey(bare)
+  const kind = bare.slice(0, colon)
+  return kind === 'header' ? bare.toLowerCase() : bare
 }
 
 const SETTING = /^\{settings\.[a-z0-9][a-z0-9_-]*\}$/

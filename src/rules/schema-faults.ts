@@ -25,6 +25,7 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   '^[1-5](\\d\\d|xx)$': '`200` or `2xx`, in quotes',
   '^https?://': 'starts with `https://` or `http://`',
   '^[A-Z]{3}$': 'an ISO 4217 code such as `USD`',
+  '^[A-Z]{3}/[A-Z]{3}$': 'two currencies, such as `EUR/USD`',
 }
 
 /** With a guess at hand, a longer list of what else there is would only hide it. */

@@ -222,6 +222,8 @@ export const networkRule = record(
         'affiliate-platform',
         'cpa-network',
         'offerwall',
+        'survey-wall',
+        'rewarded-ads',
         'marketplace',
         'mmp',
         'tracker',
@@ -254,6 +256,12 @@ export const networkRule = record(
         'Field → where it comes from, first non-empty wins',
         `^(${INPUT_FIELDS.join('|')})$`,
       ),
+    ),
+    discard: optional(
+      Type.Array(text('Parameter'), {
+        maxItems: 100,
+        description: 'Parameters that are not kept as `{q.NAME}`, such as a buyer’s address',
+      }),
     ),
     required: optional(
       Type.Array(choice(INPUT_FIELDS, 'Field'), { description: 'Missing: param_missing' }),

@@ -9,6 +9,7 @@ import { systemClock, type Clock } from '../base/clock.ts'
 import { createEmbeddedStore } from './embedded/store.ts'
 import type { Backend, Tables } from './embedded/tables.ts'
 import { openDatabases, reasonOf, type Databases } from './lmdb/databases.ts'
+import { scrub } from './lmdb/scrub.ts'
 import { createLmdbTables } from './lmdb/tables.ts'
 import { StoreError, type SafetyCheck, type Store, type StoreSize } from './store.ts'
 
@@ -92,6 +93,8 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
 
     safety: () => checkFolder(path),
     size: () => sizeOf(path),
+
+    scrub: () => scrub(ensureOpen().databases),
   }
 }
 

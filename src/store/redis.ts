@@ -11,6 +11,7 @@ import { claimDue } from './redis/claim.ts'
 import { connect } from './redis/connect.ts'
 import { exhumeDead, expireDead, listDead, readDead } from './redis/dead.ts'
 import { findDecisions, noteDecisions } from './redis/decisions.ts'
+import { eraseConversion } from './redis/erase.ts'
 import { toStoreError } from './redis/failure.ts'
 import { readJournal, readJournalIds } from './redis/journal.ts'
 import { createLease, takeOver } from './redis/lease.ts'
@@ -200,6 +201,10 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     },
     async size() {
       return readSize(calls())
+    },
+
+    async erase(erasure) {
+      return eraseConversion(calls(), log, erasure)
     },
     /** Redis itself expires dedupe state. */
     async expire({ deadKeepMs }) {

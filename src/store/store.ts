@@ -168,8 +168,29 @@ export interface Decision {
   readonly record: string | undefined
   readonly click_id: string | undefined
   readonly transaction_id: string | undefined
+  /** Dedupe hash, where the postback got that far. */
+  readonly conversion_id: string | undefined
   readonly status: string | undefined
   readonly destinations: readonly string[]
+}
+
+/** What must go: told by whoever knows what is inside bodies. */
+export interface Erasure {
+  /** Dedupe hashes that are known beforehand. */
+  readonly keys: readonly string[]
+  /** The dedupe hash of the conversion in a record's body, where that conversion must go. */
+  keyOf(body: string): string | undefined
+  /** True for a line of the decision log that speaks of it. */
+  isNoted(decision: Decision): boolean
+}
+
+/** How many there were of each. */
+export interface Erased {
+  readonly states: number
+  /** Deliveries that were waiting or under way. */
+  readonly pending: number
+  readonly deadLetters: number
+  readonly decisions: number
 }
 
 export interface SafetyCheck {
@@ -288,6 +309,12 @@ export interface Store {
   safety(): Promise<readonly SafetyCheck[]>
   /** How much room is left; undefined where that cannot be told. */
   size(): Promise<StoreSize | undefined>
+  /**
+   * Removes a conversion: dedupe state, journal, queue, dead letters and decisions, found by what
+   * `erasure` says and by the dedupe hashes of what that finds. Its deliveries count as discarded.
+   * Safe to repeat. A process that holds a delivery in memory may still send it once.
+   */
+  erase(erasure: Erasure): Promise<Erased>
   /** Drops dedupe state and dead letters that are past their time, in slices. */
   expire(options: { readonly deadKeepMs: number }): Promise<void>
 }

@@ -134,24 +134,22 @@ t.test('send --to shows the exact request of a destination, and sends it when as
 
 t.test('destinations lists the catalogue, and show tells all about one', async t => {
   const folder = temporaryFolder(t)
-  install(folder, { store: { type: 'memory' }, tracker: 'http://127.0.0.1:9' })
-  const all = await cli(['destinations'])
-  t.equal(all.code, 0, all.stderr)
-  t.match(all.stdout, /^voluum +tracker +vendor +approved +Voluum$/m)
-  t.match(all.stdout, /^rewards-webhook +rewards +vendor +approved, reversed /m)
-  const own = await cli(['destinations', '--rules', `${folder}/rules`, '--json'])
-  const ids = own.stdout
-    .trim()
-    .split('\n')
-    .map(line => (JSON.parse(line) as { id: string }).id)
+  const config = install(folder, { store: { type: 'memory' }, tracker: 'http://127.0.0.1:9' })
+  const own = await cli(['destinations', '-c', config, '--json'], ENV)
+  t.equal(own.code, 0, own.stderr)
+  const ids = (JSON.parse(own.stdout) as { id: string }[]).map(({ id }) => id)
   t.ok(ids.includes('test-tracker') && ids.includes('tune'), 'own rules stand beside the shipped')
-  const one = await cli(['destinations', 'show', 'scaleo'])
+  const found = await cli(['destinations', '-c', '/nowhere.yaml', '--find', 'rewards'])
+  t.match(found.stdout, /^rewards-webhook +rewards +vendor +approved, reversed /m)
+  t.notMatch(found.stdout, /voluum/)
+  t.match(found.stderr, /the catalogue as shipped is shown/)
+  const one = await cli(['destinations', 'show', 'scaleo', '-c', config], ENV)
   t.match(
     one.stdout,
     /request for reversed\nGET https:\/\/\{settings\.domain\}\/track\/conv-change/,
   )
   t.match(one.stdout, /token: \$\{SCALEO_TOKEN\}/)
-  const none = await cli(['destinations', 'show', 'volum'])
+  const none = await cli(['destinations', 'show', 'volum', '-c', config], ENV)
   t.equal(none.code, 1)
   t.match(none.stderr, /did you mean voluum\?/)
 })

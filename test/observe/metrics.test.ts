@@ -11,6 +11,7 @@ import { AUTHENTICATION_REASONS } from '../../src/observe/configured.ts'
 import { createEvents, type PostbackFact } from '../../src/observe/events.ts'
 import { seriesText } from '../../src/observe/exposition.ts'
 import { createLogger, type LogLevel } from '../../src/observe/logger.ts'
+import { createMerger } from '../../src/observe/merge.ts'
 import { metricsPage } from '../../src/observe/metrics-page.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { watchStore } from '../../src/observe/watch-store.ts'
@@ -52,8 +53,8 @@ function createScene(limit?: number) {
 
 const CONFIGURED = {
   networks: [
-    { id: 'net', maxSilenceSeconds: 3600 },
-    { id: 'other', maxSilenceSeconds: 0 },
+    { id: 'net', maxSilenceSeconds: 3600, currency: 'EUR' },
+    { id: 'other', maxSilenceSeconds: 0, currency: 'USD' },
   ],
   destinations: ['a', 'b'],
 }
@@ -162,11 +163,16 @@ t.test('what is configured exists with 0, what was removed goes', async t => {
     2 * ATTEMPT_RESULTS.length,
   )
   t.equal((await values('postern_network_max_silence_seconds'))['{network="net"}'], 3600)
+  const payouts = await values('postern_conversion_payout_count')
+  t.equal(payouts['{network="net",currency="EUR",status="approved"}'], 0)
 
   events.postback(postback())
   events.circuit({ destination: 'a', state: 'open' })
   const before = metrics.postbacks.size()
-  events.configured({ networks: [{ id: 'net', maxSilenceSeconds: 60 }], destinations: ['a'] })
+  events.configured({
+    networks: [{ id: 'net', maxSilenceSeconds: 60, currency: 'EUR' }],
+    destinations: ['a'],
+  })
   t.equal(metrics.postbacks.size(), before / 2)
   const text = await metrics.registry.metrics()
   t.notMatch(text, /network="other"/)
@@ -444,6 +450,58 @@ t.test('a watched store is timed, also when it fails', async t => {
   t.equal(counts['{store="redis",operation="accept"}'], 2)
   const sums = await values('postern_store_operation_duration_seconds_sum')
   t.equal(sums['{store="redis",operation="accept"}'], 0.006)
+})
+
+t.test('workers are one gateway, and what a dead one counted stays counted', async t => {
+  const scenes = [createScene(), createScene()] as const
+  const merger = createMerger()
+  const values = (name: string) =>
+    Object.fromEntries(
+      [...merger.text().matchAll(new RegExp(`^${name}(\\{.*\\})? (\\S+)$`, 'gm'))].map(
+        ([, labels = '', value]) => [labels, Number(value)],
+      ),
+    )
+  const hear = async () => {
+    for (const [i, { metrics }] of scenes.entries()) {
+      merger.heard(i, await metrics.registry.metrics())
+    }
+  }
+  for (const { events, metrics } of scenes) {
+    events.configured(CONFIGURED)
+    events.reloaded({ ok: true, networks: 2, destinations: 2, faults: [] })
+    metrics.storeUp.set(1, 'redis')
+    metrics.storeSize.set(100, 'redis')
+    metrics.inMemory.set(4, 'a')
+    for (let i = 0; i < 5; i++) events.postback(postback())
+  }
+  scenes[0].metrics.storeUp.set(0, 'redis')
+  await hear()
+  const accepted = '{network="net",outcome="accepted"}'
+  t.equal(values('postern_postbacks_total')[accepted], 10)
+  t.equal(values('postern_inbound_request_duration_seconds_count')['{network="net"}'], 10)
+  t.same(values('postern_store_up'), { '{store="redis"}': 0 }, 'one that fails is seen')
+  t.same(values('postern_store_size_bytes'), { '{store="redis"}': 100 }, 'shared, not doubled')
+  t.equal(values('postern_deliveries_in_memory')['{destination="a"}'], 8)
+  t.same(values('postern_config_last_reload_successful'), { '': 1 })
+  const { heapTotal } = process.memoryUsage()
+  t.ok((values('nodejs_heap_size_total_bytes')[''] ?? 0) > heapTotal, 'each has its own')
+
+  merger.gone(0)
+  t.equal(values('postern_postbacks_total')[accepted], 10, 'a sum never falls')
+  t.same(values('postern_store_up'), { '{store="redis"}': 1 }, 'what it held is gone')
+  merger.heard(2, await createScene().metrics.registry.metrics())
+  t.equal(values('postern_postbacks_total')[accepted], 10)
+  scenes[1].events.postback(postback())
+  merger.heard(1, await scenes[1].metrics.registry.metrics())
+  t.equal(values('postern_postbacks_total')[accepted], 11)
+
+  const primary = createScene()
+  primary.events.administered({ route: '/metrics', httpStatus: 200 })
+  const text = merger.text(await primary.metrics.registry.metrics())
+  t.match(text, /^postern_admin_requests_total\{route="\/metrics",code="200"\} 1$/m)
+  t.match(text, /^postern_store_up\{store="redis"\} 1$/m)
+  const { code, output } = promtool(['check', 'metrics'], text)
+  t.equal(`${code} ${output}`, '0 ')
 })
 
 t.test('any label value survives the text format', async () => {

@@ -196,7 +196,9 @@ t.test('embedded bodies', async t => {
       return expanded.ok ? 'none' : expanded.error.reason
     }
     t.equal(reason('d={'), 'body_invalid')
-    t.equal(reason('d=[1]'), 'body_invalid')
+    t.equal(reason('d=7'), 'body_invalid')
+    t.equal(reason('d=[1'), 'body_invalid')
+    t.equal(reason('d=[1]'), 'none', 'a list, for json: to read')
     t.equal(reason('d={}&d={"a":1}'), 'param_duplicate')
     t.equal(reason('d=%zz'), 'encoding_invalid')
     t.equal(reason(`q=${encodeURIComponent('a=1&'.repeat(1000))}`), 'param_too_many')

@@ -41,6 +41,7 @@ export function conformance(t: Test, harness: Harness): Promise<unknown> {
     await letters(part, harness)
     await looking(part, harness)
     await expiring(part, harness)
+    await erasing(part)
   })
 }
 
@@ -609,6 +610,7 @@ async function looking(part: Parts, harness: Harness) {
     record: `r-${at}-0`,
     click_id: `click ${at}`,
     transaction_id: undefined,
+    conversion_id: undefined,
     status: 'approved',
     destinations: ['x'],
     ...more,
@@ -679,5 +681,75 @@ async function expiring(part: Parts, { windowMs, forgottenAfterMs }: Harness) {
     await store.expire({ deadKeepMs: 1e12 })
     t.equal((await accept(store, 'a', { windowMs, to: [] })).verdict, 'duplicate', 'and after')
     t.equal((await accept(store, 'b', { windowMs, to: [] })).verdict, 'new')
+  })
+}
+
+async function erasing(part: Parts) {
+  const noted = (more: Partial<Decision>): Decision => ({
+    at: 1,
+    network: 'net',
+    reason: 'new',
+    detail: undefined,
+    record: undefined,
+    click_id: undefined,
+    transaction_id: undefined,
+    conversion_id: undefined,
+    status: undefined,
+    destinations: [],
+    ...more,
+  })
+
+  await part('erases a conversion wherever it is, and nothing else', async (t, world, store) => {
+    const other = await world.open()
+    const kept = await accept(store, 'kept', { to: ['x', 'y+0'] })
+    // One conversion in every place: a journal of each process, a queue, a claim, a dead letter.
+    const first = await accept(store, 'gone', { status: 'pending', to: ['x', 'y+0', 'z'] })
+    await store.settle([fromJournal(first.record, [dead('z')], ['x'])])
+    const claimed = await claim(other, ['y'])
+    t.equal(claimed.length, 2)
+    const second = await accept(other, 'gone', { to: ['w'] })
+    const delivered_ = await accept(store, 'delivered', { to: ['x'] })
+    await store.settle([fromJournal(delivered_.record, [delivered('x')])])
+    const key = keyOf(store, 'gone')
+    await store.note([
+      noted({ at: 1, conversion_id: key, click_id: 'gone' }),
+      noted({ at: 2, click_id: 'kept' }),
+      noted({ at: 3, click_id: 'gone', reason: 'secret_mismatch' }),
+      noted({ at: 4, click_id: 'delivered', conversion_id: keyOf(store, 'delivered') }),
+    ])
+
+    const mine = new Set([first.record, second.record].map(bodyOf))
+    const erased = await store.erase({
+      keys: [],
+      keyOf: body => (mine.has(body) ? key : undefined),
+      isNoted: decision => decision.click_id === 'gone',
+    })
+    t.same(erased, { states: 1, pending: 3, deadLetters: 1, decisions: 2 })
+    t.same(
+      (await store.read([first.record, second.record, kept.record])).map(row => row.record),
+      [kept.record],
+    )
+    t.same((await store.dead({ limit: 9 })).letters, [])
+    t.same((await store.decisions({ limit: 9 })).map(({ at }) => at).sort(), [2, 4])
+    t.match(await ledgerOf(store, 'x'), { enqueued: 3, delivered: 1, discarded: 1 })
+    t.match(await ledgerOf(store, 'y'), { enqueued: 2, discarded: 1, pending: { queued: 1 } })
+    t.match(await ledgerOf(store, 'z'), { enqueued: 1, dead: 0, discarded: 1 })
+
+    // What was claimed or held when it went is ended in vain.
+    await other.settle(claimed.map(({ record }) => fromQueue(record, delivered('y'))))
+    await store.settle([fromJournal(first.record, [delivered('x')])])
+    t.match(await ledgerOf(store, 'y'), { delivered: 1, discarded: 1 })
+    t.equal((await accept(store, 'gone', { to: [] })).verdict, 'new', 'it is forgotten')
+    t.equal((await accept(store, 'kept', { to: [] })).verdict, 'duplicate')
+
+    const again = await store.erase({ keys: [key], keyOf: () => undefined, isNoted: () => false })
+    t.same(again, { states: 1, pending: 0, deadLetters: 0, decisions: 0 }, 'by its key alone')
+    const byNote = await store.erase({
+      keys: [],
+      keyOf: () => undefined,
+      isNoted: decision => decision.click_id === 'delivered',
+    })
+    t.same(byNote, { states: 1, pending: 0, deadLetters: 0, decisions: 1 }, 'by the log alone')
+    t.equal((await accept(store, 'delivered', { to: [] })).verdict, 'new')
   })
 }

@@ -82,6 +82,7 @@ t.test('keeps everything over a restart', async t => {
       record: a,
       click_id: 'click "1"',
       transaction_id: undefined,
+      conversion_id: undefined,
       status: undefined,
       destinations: [],
     },

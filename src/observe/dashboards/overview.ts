@@ -55,7 +55,7 @@ export const overview: Dashboard = {
         table('Silence of networks', 'How long ago each network last sent a postback that passed its checks.', 's', `time() - max by (network) (postern_network_last_postback_timestamp_seconds{${G}})`, {
           link: { title: 'Open this network', url: '/d/postern-network?var-network=${__data.fields.network}' },
         }),
-        table('Payout of 24 hours', 'Sum of the payout of conversions by the status they reported, in units of the currency.', 'short', `sum by (network, currency, status) (increase(postern_conversion_payout_sum{${G}}[24h]))`, { decimals: 2 }),
+        table('Payout of 24 hours', 'Sum of the payout of conversions by the status they reported, in units of the currency.', 'short', `sum by (network, currency, status) (increase(postern_conversion_payout_sum{${G}}[24h])) > 0`, { decimals: 2 }),
         graph('Payout per hour by network', 'Not declined and not reversed; currencies apart.', 'short', [{ expr: `sum by (network, currency) (increase(postern_conversion_payout_sum{${G}, status!~"declined|reversed"}[1h]))`, legend: '{{network}} {{currency}}' }], { decimals: 2 }),
       ],
     },

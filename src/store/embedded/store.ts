@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts'
 import { createRecordIds, ownerOf, randomText } from '../../base/id.ts'
 import { StoreError, type Decision, type Store } from '../store.ts'
 import { acceptEntry } from './accept.ts'
+import { eraseConversion, findConversion } from './erase.ts'
 import { claimDue, nextDueMs } from './claim.ts'
 import { readLedgers } from './ledgers.ts'
 import { discardLetters, listLetters, replayLetters, toLetter } from './letters.ts'
@@ -220,6 +221,14 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
     async size() {
       ensureOpen()
       return backend.size()
+    },
+
+    async erase(erasure) {
+      // Looking takes as long as there is data, so it holds nobody up; the removal is short.
+      const found = read(tables => findConversion(tables, erasure))
+      const erased = await book((tables, tally) => eraseConversion(tables, tally, found, erasure))
+      await backend.scrub?.()
+      return erased
     },
 
     async expire({ deadKeepMs }) {

@@ -19,6 +19,8 @@ export interface Tables {
 export interface StateTable {
   get(key: string, now: number): ConversionState | undefined
   put(key: string, state: ConversionState, now: number, windowMs: number): void
+  /** True where there was one, expired or not. */
+  delete(key: string): boolean
   /** Removes about `limit` forgotten states; how many. 0 when there is nothing left to remove. */
   expire(now: number, limit: number): number
 }
@@ -35,6 +37,8 @@ export interface JournalTable {
   put(record: string, row: JournalRow): void
   delete(record: string): void
   records(owner: string, limit: number): readonly string[]
+  /** Of all owners. */
+  bodies(): Iterable<Pick<DeadLetterId, 'record'> & { readonly body: string }>
   /** Every record's destinations, of all owners. */
   each(visit: (destinations: readonly string[]) => void): void
 }
@@ -58,6 +62,7 @@ export interface QueueTable {
   /** The first `limit` by due time. */
   upcoming(destination: string, limit: number): readonly { due: number; record: string }[]
   count(destination: string): number
+  bodies(): Iterable<DeadLetterId & { readonly body: string }>
 }
 
 export interface DeadRow {
@@ -84,6 +89,7 @@ export interface DeadTable {
   /** Died before `time`, oldest first. */
   oldest(time: number, limit: number): readonly DeadPlace[]
   count(destination: string): number
+  bodies(): Iterable<DeadLetterId & { readonly body: string }>
 }
 
 export interface LedgerRow {
@@ -114,6 +120,8 @@ export interface DecisionTable {
     cursor: number | undefined,
     size: number,
   ): { readonly decisions: readonly Decision[]; readonly cursor: number | undefined }
+  /** Removes the lines for which `isErased`; how many. */
+  erase(isErased: (decision: Decision) => boolean): number
 }
 
 /** Where the tables live. */
@@ -127,4 +135,6 @@ export interface Backend {
   read<T>(work: (tables: Tables) => T): T
   safety(): Promise<readonly SafetyCheck[]>
   size(): Promise<StoreSize | undefined>
+  /** Overwrites what deleted rows leave behind in the file, where there is one. */
+  scrub?(): Promise<void>
 }

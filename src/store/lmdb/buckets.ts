@@ -78,6 +78,13 @@ export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'
       }
       states.putSync(at(bucket), fromState(state))
     },
+    delete: hash => {
+      found = undefined
+      key.write(hash, 2, 'hex')
+      let isThere = false
+      for (const bucket of buckets()) isThere = states.removeSync(at(bucket)) || isThere
+      return isThere
+    },
     expire: (now, limit) => {
       const today = Math.floor(now / DAY_MS)
       const passed = buckets().findLast(bucket => bucket <= today)

@@ -85,7 +85,7 @@ export function toState(text: string): ConversionState {
 
 export function fromDecision(decision: Decision): string {
   const { at, network, reason, detail, record, click_id, transaction_id, status } = decision
-  const { destinations } = decision
+  const { conversion_id, destinations } = decision
   return JSON.stringify([
     at,
     network,
@@ -94,13 +94,19 @@ export function fromDecision(decision: Decision): string {
     record,
     click_id,
     transaction_id,
+    conversion_id,
     status,
     ...destinations,
   ])
 }
 export function toDecision(text: string): Decision {
-  const [at, network, reason, detail, record, click_id, transaction_id, status, ...destinations] =
-    JSON.parse(text) as [number, string, string, ...(string | null)[]]
+  const [at, network, reason, detail, record, ...more] = JSON.parse(text) as [
+    number,
+    string,
+    string,
+    ...(string | null)[],
+  ]
+  const [click_id, transaction_id, conversion_id, status, ...destinations] = more
   return {
     at,
     network,
@@ -109,6 +115,7 @@ export function toDecision(text: string): Decision {
     record: record ?? undefined,
     click_id: click_id ?? undefined,
     transaction_id: transaction_id ?? undefined,
+    conversion_id: conversion_id ?? undefined,
     status: status ?? undefined,
     destinations: destinations as string[],
   }

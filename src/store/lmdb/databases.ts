@@ -36,6 +36,8 @@ export interface Databases {
   readonly owners: TextDatabase
   /** sequence → decision. */
   readonly decisions: Database<string, number>
+  /** Empty but while free pages are being overwritten; see scrub.ts. */
+  readonly filler: Database<string, number>
 }
 
 /** Raised when a change makes older data unreadable. */
@@ -102,6 +104,7 @@ function openAll(root: RootDatabase<string, string>): Databases {
     ledger: text('ledger'),
     owners: text('owners'),
     decisions: root.openDB<string, number>({ name: 'decisions', encoding: 'string' }),
+    filler: root.openDB<string, number>({ name: 'filler', encoding: 'string' }),
   }
 }
 

@@ -69,6 +69,11 @@ function createJournal(journal: TextDatabase): JournalTable {
     },
     put: (record, row) => journal.putSync(record, fromJournal(row)),
     delete: record => void journal.removeSync(record),
+    bodies: function* () {
+      for (const { key, value } of journal.getRange()) {
+        yield { record: key, body: toJournal(value).body }
+      }
+    },
     records: (owner, limit) => [
       // `.` is the character after the `-` that ends an owner's name.
       ...journal.getKeys({
@@ -108,6 +113,12 @@ function createQueue({ queue, due }: Databases): QueueTable {
         return { due: Number(time), record }
       }),
     count: destination => due.getKeysCount(under(destination)),
+    bodies: function* () {
+      for (const { key, value } of queue.getRange()) {
+        const [destination = '', record = ''] = key.split('/')
+        yield { record, destination, body: toQueue(value).body }
+      }
+    },
   }
 }
 
@@ -156,6 +167,12 @@ function createDead({ dead, deaths, deathsOf }: Databases): DeadTable {
     },
     oldest: (time, limit) => Array.from(deaths.getKeys({ end: timeKey(time), limit }), toPlace),
     count: destination => deathsOf.getKeysCount(under(destination)),
+    bodies: function* () {
+      for (const { key, value } of dead.getRange()) {
+        const [record = '', destination = ''] = key.split('/')
+        yield { record, destination, body: toDead(value).body }
+      }
+    },
   }
 }
 
@@ -165,6 +182,12 @@ function createDecisions({ decisions: log }: Databases): DecisionTable {
       let next = ([...log.getKeys({ reverse: true, limit: 1 })][0] ?? -1) + 1
       for (const decision of decisions) log.putSync(next++, fromDecision(decision))
       for (const old of Array.from(log.getKeys({ end: next - cap }))) log.removeSync(old)
+    },
+    erase: isErased => {
+      const keys: number[] = []
+      for (const { key, value } of log.getRange()) if (isErased(toDecision(value))) keys.push(key)
+      for (const key of keys) log.removeSync(key)
+      return keys.length
     },
     slice: (cursor, size) => {
       const rows = [

@@ -48,6 +48,7 @@ function createStates(): StateTable {
       return row && row.expiresAt > now ? row.state : undefined
     },
     put: (key, state, now, windowMs) => void states.set(key, { state, expiresAt: now + windowMs }),
+    delete: key => states.delete(key),
     expire: now => {
       for (const [key, { expiresAt }] of states) if (expiresAt <= now) states.delete(key)
       return 0
@@ -71,6 +72,11 @@ function createJournal(): JournalTable {
       const rows = journals.get(ownerOf(record))
       rows?.delete(record)
       if (rows?.size === 0) journals.delete(ownerOf(record))
+    },
+    bodies: function* () {
+      for (const rows of journals.values()) {
+        for (const [record, { body }] of rows) yield { record, body }
+      }
     },
     records: (owner, limit) => [...(journals.get(owner)?.keys() ?? [])].slice(0, limit),
     each: visit => {
@@ -108,6 +114,11 @@ function createQueue(): QueueTable {
     },
     upcoming: (destination, limit) => queues.get(destination)?.order.items.slice(0, limit) ?? [],
     count: destination => queues.get(destination)?.rows.size ?? 0,
+    bodies: function* () {
+      for (const [destination, { rows }] of queues) {
+        for (const [record, { body }] of rows) yield { record, destination, body }
+      }
+    },
   }
 }
 
@@ -140,6 +151,12 @@ function createDead(): DeadTable {
     },
     oldest: (time, limit) => everyone.items.slice(0, limit).filter(place => place.diedAt < time),
     count: destination => each.get(destination)?.items.length ?? 0,
+    bodies: function* () {
+      for (const { record, destination } of everyone.items) {
+        const row = rows.get(name({ record, destination }))
+        if (row) yield { record, destination, body: row.body }
+      }
+    },
   }
 }
 
@@ -154,6 +171,11 @@ function createDecisions(): DecisionTable {
       if (kept.length > cap * 2) kept = kept.slice(-cap)
     },
     slice: () => ({ decisions: kept.slice(-most).reverse(), cursor: undefined }),
+    erase: isErased => {
+      const before = kept.length
+      kept = kept.filter(decision => !isErased(decision))
+      return before - kept.length
+    },
   }
 }
 

@@ -1,7 +1,7 @@
 /** The decision log: a capped list of JSON lines, newest first, on a key of its own. */
 import type { Decision } from '../store.ts'
 import type { Calls } from './calls.ts'
-import { parseTexts } from './reply.ts'
+import { parseCount, parseTexts } from './reply.ts'
 
 const PAGE = 500
 
@@ -36,6 +36,25 @@ export async function findDecisions(
   return found
 }
 
+/** Visits every line; one that `isErased` is taken out. How many. */
+export async function eraseDecisions(
+  calls: Calls,
+  log: string,
+  isErased: (decision: Decision) => boolean,
+): Promise<number> {
+  const lines = new Set<string>()
+  for (let start = 0; ; start += PAGE) {
+    const page = parseTexts(
+      await calls.command('lrange', log, String(start), String(start + PAGE - 1)),
+    )
+    for (const line of page) if (isErased(toDecision(line))) lines.add(line)
+    if (page.length < PAGE) break
+  }
+  let erased = 0
+  for (const line of lines) erased += parseCount(await calls.command('lrem', log, '0', line))
+  return erased
+}
+
 function mentions(decision: Decision, text: string | undefined): boolean {
   if (text === undefined || text === '') return true
   const { click_id, transaction_id, record, network } = decision
@@ -46,7 +65,18 @@ function mentions(decision: Decision, text: string | undefined): boolean {
 function toDecision(line: string): Decision {
   // Only this file writes the list.
   const decision = JSON.parse(line) as Decision
-  const { at, network, reason, detail, record, click_id, transaction_id, status, destinations } =
-    decision
-  return { at, network, reason, detail, record, click_id, transaction_id, status, destinations }
+  const { at, network, reason, detail, record, click_id, transaction_id, conversion_id } = decision
+  const { status, destinations } = decision
+  return {
+    at,
+    network,
+    reason,
+    detail,
+    record,
+    click_id,
+    transaction_id,
+    conversion_id,
+    status,
+    destinations,
+  }
 }
