@@ -126,12 +126,16 @@ function attemptOnce(
   return attemptDelivery(held, way).finally(() => channel.close())
 }
 
-/** Those that show a request. */
+/** What a conversion is like that no rule describes; `--set` gives it the ids it needs. */
+const PLAIN: DestinationExample = { title: 'a plain sale', conversion: {} }
+
+/** Those that show a request; the types in code of ad platforms show none. */
 function examplesOf({ loaded }: RuleSet, { rule }: Destination): readonly DestinationExample[] {
   const source =
     loaded.catalogue.destinations.get(rule)?.value ??
     DESTINATION_TYPES.find(({ type }) => type === rule)
-  return (source?.examples ?? []).filter(({ request }) => request !== undefined)
+  const shown = (source?.examples ?? []).filter(({ request }) => request !== undefined)
+  return shown.length > 0 ? shown : [PLAIN]
 }
 
 /** A conversion of its own at every call, so that a test is never a repeat; or what is wrong. */

@@ -303,7 +303,8 @@ t.test('what is append-only never sees a reversal', t => {
 
 t.test('a rule that nobody verified says so in its notes', t => {
   for (const [id, rule] of rules) {
-    if (rule.verified === 'unverified') t.match(rule.notes, /compare/, id)
+    const isAsked = rule.verified === 'unverified' && !adPlatforms.includes(id)
+    if (isAsked) t.match(rule.notes, /compare/, id)
   }
   t.ok(createDestination('x', {}, rules.get('popunder-store') as DestinationRule).ok)
   t.end()
