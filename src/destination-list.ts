@@ -19,7 +19,10 @@ export interface ListedDestination {
   readonly docs: string
   readonly notes: string
   readonly clickMacro: string | undefined
+  /** Those it takes. */
   readonly statuses: readonly Status[]
+  /** Those it gets where the configuration names none. */
+  readonly byDefault: readonly Status[]
   readonly settings: SettingDeclarations
   /** False where a delivery whose answer was lost is not repeated. */
   readonly isRepeated: boolean
@@ -63,6 +66,7 @@ function ofRule(id: string, rule: DestinationRule): ListedDestination {
     examples,
     clickMacro: rule.click_macro,
     statuses: rule.statuses ?? STATUSES,
+    byDefault: rule.statuses ?? STATUSES,
     isRepeated: rule.retry_after_ambiguous ?? true,
     request: rule.request,
     requestsByStatus: rule.requests_by_status ?? {},
@@ -83,6 +87,7 @@ function ofType(type: DestinationType): ListedDestination {
     examples,
     clickMacro: undefined,
     statuses: type.statuses ?? STATUSES,
+    byDefault: type.defaultStatuses ?? type.statuses ?? STATUSES,
     isRepeated: type.policy?.retry_after_ambiguous ?? true,
     request: undefined,
     requestsByStatus: {},

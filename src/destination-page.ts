@@ -28,9 +28,14 @@ export function destinationPage(listed: readonly ListedDestination[]): string {
   for (const kind of KINDS) {
     const some = listed.filter(destination => destination.kind === kind)
     if (some.length === 0) continue
-    lines.push(`## ${TITLES[kind]}`, '', '| id | name | facts | gets |', '|---|---|---|---|')
-    for (const { id, name, verified, statuses } of some) {
-      const all = statuses.length === STATUSES.length ? 'every status' : statuses.join(', ')
+    lines.push(
+      `## ${TITLES[kind]}`,
+      '',
+      '| id | name | facts | gets by default |',
+      '|---|---|---|---|',
+    )
+    for (const { id, name, verified, byDefault } of some) {
+      const all = byDefault.length === STATUSES.length ? 'every status' : byDefault.join(', ')
       lines.push(`| [\`${id}\`](#${id}) | ${cell(name)} | ${verified} | ${all} |`)
     }
     lines.push('')
@@ -41,9 +46,13 @@ export function destinationPage(listed: readonly ListedDestination[]): string {
 
 function sectionOf(destination: ListedDestination): string[] {
   const { id, name, notes, docs, clickMacro, settings, request, isRepeated } = destination
+  const { statuses, byDefault } = destination
   const lines = [`## ${id}`, '', `${name}. Facts: ${destination.verified}, ${docs}`, '']
   if (notes) lines.push(notes, '')
   if (clickMacro !== undefined) lines.push(`On the click URL: \`${clickMacro}\``, '')
+  const more = statuses.filter(status => !byDefault.includes(status))
+  if (more.length > 0)
+    lines.push(`Also takes, where \`statuses\` names it: ${more.join(', ')}.`, '')
   if (!isRepeated) lines.push('A delivery whose answer was lost is not repeated.', '')
   const declared = Object.entries(settings)
   if (declared.length > 0) {

@@ -3,6 +3,7 @@
  * reload. In: configuration and catalogue. Out: the rule set, or every fault at its file:line:col.
  */
 import { fail, ok, type Result } from './base/result.ts'
+import type { Builtins } from './config/check.ts'
 import type { EffectiveNetwork } from './config/effective.ts'
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
@@ -63,18 +64,20 @@ export interface RuleSetPorts {
 const DAY_MS = 86_400_000
 const DEFAULT_WINDOW_DAYS = 30
 
+/** Types in code as the configuration has to know them. */
+export const BUILTINS: Builtins = new Map(
+  DESTINATION_TYPES.map(({ type, settings, verified = 'vendor' }) => [
+    type,
+    { settings, verified },
+  ]),
+)
+
 /** Configuration file → rule set, or every fault of it and of the rule files it uses. */
 export async function loadRuleSet(
   file: string,
   options: Pick<LoadOptions, 'catalogue' | 'env' | 'hasWholeCatalogue'> & RuleSetPorts,
 ): Promise<Result<RuleSet, Fault[]>> {
-  const builtins = new Map(
-    DESTINATION_TYPES.map(({ type, settings, verified = 'vendor' }) => [
-      type,
-      { settings, verified },
-    ]),
-  )
-  const loaded = await loadConfig(file, { ...options, builtins })
+  const loaded = await loadConfig(file, { ...options, builtins: BUILTINS })
   return loaded.ok ? compileRuleSet(loaded.value, options) : loaded
 }
 

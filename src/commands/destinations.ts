@@ -1,14 +1,17 @@
 /** `postern destinations`: what there is to deliver to, and what each of them needs. */
+import { loadConfig } from '../config/load.ts'
 import { configurationOf, listDestinations, templateText } from '../destination-list.ts'
 import type { ListedDestination } from '../destination-list.ts'
+import { STATUSES } from '../model/status.ts'
 import { loadCatalogue } from '../rules/catalogue.ts'
 import { nearest } from '../rules/similar.ts'
+import { BUILTINS } from '../ruleset.ts'
 import { reportFaults, type CommandContext, type ExitCode } from './context.ts'
 import { paints, table, type Terminal } from './terminal.ts'
 
 export interface DestinationsOptions {
-  /** Rule folders beside the shipped one. */
-  readonly rules?: readonly string[]
+  readonly config: string
+  readonly find?: string
   readonly json?: boolean
 }
 
@@ -17,21 +20,27 @@ export async function listAll(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { terminal } = context
-  const listed = await load(options, context)
-  if (!listed) return 1
+  const all = await load(options, context)
+  if (!all) return 1
+  const wanted = options.find?.toLowerCase() ?? ''
+  const listed = all.filter(({ id, name, kind }) =>
+    [id, name, kind].some(text => text.toLowerCase().includes(wanted)),
+  )
   if (options.json) {
-    for (const destination of listed) terminal.line(JSON.stringify(toJson(destination)))
+    terminal.line(JSON.stringify(listed.map(toJson)))
     return 0
   }
-  const rows = listed.map(({ id, kind, verified, statuses, name }) => [
+  const rows = listed.map(({ id, kind, verified, byDefault, name }) => [
     id,
     kind,
     verified,
-    statuses.length === 5 ? 'all' : statuses.join(', '),
+    byDefault.length === STATUSES.length ? 'all' : byDefault.join(', '),
     name,
   ])
-  const head = ['destination', 'kind', 'facts', 'statuses', 'name']
+  const head = ['destination', 'kind', 'facts', 'gets', 'name']
   for (const line of table(terminal, head, rows)) terminal.line(line)
+  terminal.line()
+  terminal.line(`${listed.length} destinations; \`postern destinations show <id>\` tells about one`)
   return 0
 }
 
@@ -58,13 +67,20 @@ export async function showOne(
   return 0
 }
 
+/**
+ * Without a sound configuration the shipped catalogue is told: who reads this may be about to write
+ * the configuration.
+ */
 async function load(
-  { rules = [] }: DestinationsOptions,
+  { config }: DestinationsOptions,
   { terminal, catalogue }: CommandContext,
 ): Promise<readonly ListedDestination[] | undefined> {
-  const loaded = await loadCatalogue([catalogue, ...rules])
-  if (loaded.ok) return listDestinations(loaded.value)
-  reportFaults(loaded.error, terminal)
+  const configured = await loadConfig(config, { catalogue, builtins: BUILTINS })
+  if (configured.ok) return listDestinations(configured.value.catalogue)
+  terminal.error(`${config} has faults (see \`postern check\`): the catalogue as shipped is shown`)
+  const shipped = await loadCatalogue([catalogue])
+  if (shipped.ok) return listDestinations(shipped.value)
+  reportFaults(shipped.error, terminal)
   return undefined
 }
 
@@ -74,12 +90,14 @@ function toJson({ source: _source, ...shown }: ListedDestination): object {
 
 function print(destination: ListedDestination, terminal: Terminal): void {
   const { strong } = paints(terminal)
-  const { name, kind, verified, docs, notes, clickMacro, statuses, settings, request } = destination
+  const { name, kind, verified, docs, notes, clickMacro, settings, request } = destination
+  const { statuses, byDefault } = destination
   terminal.line(strong(name))
   const facts = [
     ['kind', kind],
     ['facts', `${verified}, ${docs}`],
-    ['statuses', statuses.join(', ')],
+    ['takes', statuses.join(', ')],
+    ['gets', byDefault.join(', ')],
     ...(clickMacro === undefined ? [] : [['click URL', clickMacro]]),
     ['lost answer', destination.isRepeated ? 'the delivery is repeated' : 'it is not repeated'],
   ]

@@ -1,10 +1,10 @@
 /** `postern networks`: which networks there are, and how to connect one. */
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
-import { DESTINATION_TYPES } from '../destinations/registry.ts'
 import { guideOf, type NetworkGuide } from '../network-guide.ts'
 import { REFERENCE_BASE_URL } from '../network-reference.ts'
 import { loadCatalogue, type Catalogue } from '../rules/catalogue.ts'
 import { nearest } from '../rules/similar.ts'
+import { BUILTINS } from '../ruleset.ts'
 import { reportFaults, type CommandContext, type ExitCode } from './context.ts'
 import { paints, table, type Terminal } from './terminal.ts'
 
@@ -98,13 +98,11 @@ async function readKnown(
   { config }: NetworksOptions,
   { terminal, catalogue }: CommandContext,
 ): Promise<Known | undefined> {
-  const builtins = new Map(
-    DESTINATION_TYPES.map(({ type, settings }) => [
-      type,
-      { settings, verified: 'vendor' as const },
-    ]),
-  )
-  const loaded = await loadConfig(config, { catalogue, builtins, hasWholeCatalogue: true })
+  const loaded = await loadConfig(config, {
+    catalogue,
+    builtins: BUILTINS,
+    hasWholeCatalogue: true,
+  })
   if (loaded.ok) return knownOf(loaded.value, terminal)
   terminal.error(`${config} has faults (see \`postern check\`): the catalogue as shipped is shown`)
   const shipped = await loadCatalogue([catalogue])

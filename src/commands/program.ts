@@ -75,19 +75,6 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
       finish(await sendEither(network, options, context)),
     )
 
-  const destinations = program
-    .command('destinations')
-    .description('everything there is to deliver to')
-    .option('--rules <folder>', 'a rule folder of your own beside the shipped one', collect)
-    .addOption(json)
-    .action(async (options: DestinationsOptions) => finish(await listAll(options, context)))
-  destinations
-    .command('show <id>')
-    .description('what one of them needs, sends and understands')
-    .action(async (id: string, _own: object, self: Command) =>
-      finish(await showOne(id, self.optsWithGlobals<DestinationsOptions>(), context)),
-    )
-
   command(program, 'log', 'the newest postbacks and what became of them')
     .option('--find <text>', 'part of a click id, transaction id, record or network')
     .option('--limit <number>', 'at most so many', '20')
@@ -119,6 +106,21 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     )
     .addOption(json)
     .action(async (options: Parameters<typeof erase>[0]) => finish(await erase(options, context)))
+
+  const destinations = command(
+    program,
+    'destinations',
+    'everything Postern can deliver to, and what each needs',
+  )
+    .enablePositionalOptions()
+    .option('--find <text>', 'part of an id, name or kind')
+    .addOption(json)
+    .action(async (options: DestinationsOptions) => finish(await listAll(options, context)))
+  command(destinations, 'show <id>', 'what it needs, sends and understands')
+    .addOption(json)
+    .action(async (id: string, options: DestinationsOptions) =>
+      finish(await showOne(id, options, context)),
+    )
 
   const dead = program.command('dead').description('deliveries that ended without success')
   command(dead, 'list', 'newest first')

@@ -34,12 +34,13 @@ export async function sendTo(
   const { terminal, clock } = context
   const rules = await loadOrReport(options.config, context)
   if (!rules) return 1
-  const destination = rules.destinations.get(name)
-  if (!destination) {
+  const configured = rules.destinations.get(name)
+  if (!configured) {
     const known = [...rules.destinations.keys()].join(', ')
     terminal.error(`no destination "${name}" is configured; there are ${known}`)
     return 1
   }
+  const destination = asTest(configured)
   const examples = examplesOf(rules, destination)
   const example = examples[(parseCount(options.example) ?? 0) - 1]
   if (!example) {
@@ -95,7 +96,8 @@ async function tell(
   if (!options.json) terminal.line(requestText(request, id))
   if (!options.really) {
     if (options.json) terminal.line(JSON.stringify({ ...request, deliveryId: id, sent: false }))
-    else terminal.line(strong('\nnot sent; --really sends it'))
+    else
+      terminal.line(strong(`\nnot sent; --really sends it${destination.test ? ' as a test' : ''}`))
     return 0
   }
   const { attempt } = await attemptOnce(record, destination, context)
@@ -111,6 +113,16 @@ async function tell(
   return isTaken ? 0 : 1
 }
 
+/** Where there is a test mode, everything sent from here is a test. */
+function asTest(destination: Destination): Destination {
+  if (!destination.test) return destination
+  const { request } = destination
+  return {
+    ...destination,
+    request: (record, context) => request(record, { ...context, isTest: true }),
+  }
+}
+
 /** The attempt that a running gateway would make, without store and schedule. */
 function attemptOnce(
   record: DeliveryRecord,
@@ -118,8 +130,6 @@ function attemptOnce(
   { clock, version }: CommandContext,
 ) {
   const channel = createTransport({ clock, version }).channel(destination.policy)
-  const { grant } = destination
-  const tokens = grant && createTokens({ grant, channel, clock })
   const held = {
     record,
     destination: destination.id,
@@ -127,17 +137,21 @@ function attemptOnce(
     from: 'journal',
     startBefore: Number.POSITIVE_INFINITY,
   } as const
-  return attemptDelivery(held, { destination, channel, tokens, clock, random: () => 0 }).finally(
-    () => channel.close(),
-  )
+  const tokens = destination.grant && createTokens({ grant: destination.grant, channel, clock })
+  const way = { destination, channel, tokens, clock, random: () => 0 }
+  return attemptDelivery(held, way).finally(() => channel.close())
 }
 
-/** Those that show a request. */
+/** What a conversion is like that no rule describes; `--set` gives it the ids it needs. */
+const PLAIN: DestinationExample = { title: 'a plain sale', conversion: {} }
+
+/** Those that show a request; the types in code of ad platforms show none. */
 function examplesOf({ loaded }: RuleSet, { rule }: Destination): readonly DestinationExample[] {
   const source =
     loaded.catalogue.destinations.get(rule)?.value ??
     DESTINATION_TYPES.find(({ type }) => type === rule)
-  return (source?.examples ?? []).filter(({ request }) => request !== undefined)
+  const shown = (source?.examples ?? []).filter(({ request }) => request !== undefined)
+  return shown.length > 0 ? shown : [PLAIN]
 }
 
 /** A conversion of its own at every call, so that a test is never a repeat; or what is wrong. */

@@ -26,6 +26,7 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   '^https?://': 'starts with `https://` or `http://`',
   '^https://': 'starts with `https://`',
   '^[A-Z]{3}$': 'an ISO 4217 code such as `USD`',
+  '^[A-Z]{3}/[A-Z]{3}$': 'two currencies, such as `EUR/USD`',
 }
 
 /** With a guess at hand, a longer list of what else there is would only hide it. */
