@@ -40,10 +40,16 @@ const detail = (built: object): string => (built as RequestFault).detail
 const textOf = (built: object): string => JSON.stringify(built)
 
 t.test('every platform', async t => {
-  for (const { type, docs, title, notes } of AD_PLATFORMS) {
+  for (const { type, docs, title, notes, examples } of AD_PLATFORMS) {
     const destination = make(type)
     t.match(docs, /^https:\/\//)
     t.ok(title && notes, type)
+    t.ok(
+      examples.some(
+        ({ request, responses }) => request && responses?.some(r => r.verdict === 'delivered'),
+      ),
+      'an example shows a request and a success',
+    )
     t.match(build(destination, FULL), { method: 'POST', url: /^https:/ }, type)
     t.equal(textOf(build(destination, FULL)), textOf(build(destination, FULL, { attempt: 9 })), 'every attempt is the same') // prettier-ignore
     const wanted = ['pending', 'hold', 'approved', 'declined', 'reversed'] as const
