@@ -11,10 +11,15 @@ import { createDispatcher } from './deliver/dispatcher.ts'
 import { createTransport } from './deliver/transport.ts'
 import { startDemo, type Demo } from './demo.ts'
 import { createCollector } from './observe/collector.ts'
+import { createFront, type Front } from './front.ts'
+import type { Configured } from './observe/configured.ts'
+import type { PublicKeys } from './keys.ts'
 import type { Events, PostbackFact } from './observe/events.ts'
 import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
+import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
+import type { ShadowFact } from './proxy/shadow.ts'
 import { REASONS, type Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
 import { createReceiver } from './receive/server.ts'
@@ -33,6 +38,8 @@ export interface AppOptions {
   readonly version: string
   /** False where another process of this gateway has the admin listener and the demo. */
   readonly isAlone: boolean
+  /** Those that the rules were compiled with. */
+  readonly keys: Pick<PublicKeys, 'settled' | 'close'>
   /** The process must end: the store can never work again here. */
   readonly onFatal: (error: unknown) => void
 }
@@ -58,20 +65,22 @@ const REOPEN_MS = 1000
 const REPLAYS_MAX = 100_000
 
 export function createApp(options: AppOptions): App {
-  const { events, metrics, clock, version, onFatal } = options
+  const { events, metrics, clock, version, onFatal, keys } = options
   const { value: config } = options.rules.loaded
   const health = createHealth()
   let rules = options.rules
   let port = config.server.listen.port
   let admin: FastifyInstance | undefined
   let demo: Demo | undefined
+  let front: Front | undefined
   let closing: Promise<void> | undefined
 
-  const store = createStore(config.store, {
+  const unwatched = createStore(config.store, {
     clock,
     onFatal,
     onError: error => events.storeFailed({ operation: 'connection', error }),
   })
+  const store = watchStore(unwatched, metrics, clock)
   const notes = createNotes(store, error => events.storeFailed({ operation: 'note', error }))
   const transport = createTransport({
     clock,
@@ -83,15 +92,17 @@ export function createApp(options: AppOptions): App {
     transport,
     clock,
     events,
-    destinations: () => rules.destinations,
+    destinations: () => front?.destinations() ?? rules.destinations,
   })
   const collector = createCollector({
     store,
     metrics,
     clock,
-    inMemory: () => dispatcher.snapshot(),
-    storeAnswered: health.setStore,
-    storeFailed: events.storeFailed,
+    intervalMs: config.admin.collect_interval_ms,
+    snapshot: () => dispatcher.snapshot(),
+    inFlight: () => edge.inFlight(),
+    answered: health.setStore,
+    failed: events.storeFailed,
   })
   const upkeep = createUpkeep({
     store,
@@ -99,22 +110,24 @@ export function createApp(options: AppOptions): App {
     onError: error => events.storeFailed({ operation: 'expire', error }),
   })
   const replays = createReplays({ max: REPLAYS_MAX, clock })
-  const handle = createPipeline({
-    rules: () => rules,
+  const ports = {
     store,
     accept: createAccept(store, replays, events),
     dispatcher,
     clock,
+    keysSettled: () => keys.settled(),
     told,
     unrouted: events.unrouted,
-  })
+  }
+  const handle = createPipeline({ ...ports, rules: () => rules })
   const receiver = createReceiver({
     limits: receiveLimits(rules),
+    ...foreignLimits(rules),
     trustedProxies: config.server.trusted_proxies,
     allowedHosts: config.server.allowed_hosts,
     certificate: options.rules.loaded.tls.server,
     clock,
-    handle,
+    handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
       return known?.isProbed ? unread(known, 'probe') : undefined
@@ -133,6 +146,19 @@ export function createApp(options: AppOptions): App {
   // The addresses were checked when the configuration was loaded.
   if (!receiver.ok) throw new Error('server.trusted_proxies was not checked before')
   const { value: edge } = receiver
+  if (rules.front) {
+    front = createFront({
+      rules: () => rules,
+      edge,
+      pipeline: ports,
+      ledgers: () => store.ledgers(),
+      transport,
+      clock,
+      events,
+      sampled,
+    })
+    dispatcher.reload()
+  }
 
   /** Answers and tells of a request that never reached the pipeline. */
   function unread(network: NetworkRuntime, reason: Reason, detail?: string): Reply {
@@ -163,6 +189,13 @@ export function createApp(options: AppOptions): App {
     })
   }
 
+  /** Samples of answers that differ are kept among the decisions: `postern log` shows them. */
+  function sampled({ network, result, detail, at }: ShadowFact & { at: number }): void {
+    events.shadowDiffered({ network, result })
+    if (config.store.decisions === 0) return
+    notes.add({ ...NOTHING_KNOWN, at, network, reason: `shadow_${result}`, detail })
+  }
+
   /** Waits for a store that is away; a store that is wrong is for a person to mend. */
   async function openStore(): Promise<string | undefined> {
     for (;;) {
@@ -178,7 +211,6 @@ export function createApp(options: AppOptions): App {
     }
     const checks = await store.safety()
     for (const { check, ok: isMet, detail } of checks) {
-      metrics.storeSafety.set({ store: store.type, check }, isMet ? 1 : 0)
       if (!isMet) events.warned(`${check}: ${detail}`)
     }
     const [refused] = unsafe(checks, config.store)
@@ -186,12 +218,15 @@ export function createApp(options: AppOptions): App {
   }
 
   async function start(): Promise<Result<Addresses, string>> {
+    events.configured(configured(rules))
     if (options.isAlone) {
       admin = createAdmin({
         health,
         metrics: () => metrics.registry.metrics(),
         contentType: metrics.registry.contentType,
+        administered: events.administered,
         certificate: rules.loaded.tls.admin,
+        token: config.admin.token,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
@@ -199,6 +234,7 @@ export function createApp(options: AppOptions): App {
     const problem = await openStore()
     if (problem !== undefined) return fail(problem)
     dispatcher.start()
+    front?.start()
     collector.start()
     upkeep.start()
     port = await edge.start({ ...config.server.listen })
@@ -214,10 +250,13 @@ export function createApp(options: AppOptions): App {
   async function close(): Promise<void> {
     health.set('draining')
     edge.setDraining()
+    front?.endTunnels()
     await edge.close()
+    await front?.close()
     await dispatcher.drain(DRAIN_MS)
-    collector.stop()
+    await collector.stop()
     await upkeep.stop()
+    keys.close()
     await notes.close()
     await store.close()
     await demo?.close()
@@ -227,7 +266,10 @@ export function createApp(options: AppOptions): App {
   return {
     start,
     reload: next => {
-      rules = next
+      // Whether there is a proxy is settled at the start.
+      rules = { ...next, front: front && (next.front ?? rules.front) }
+      front?.reload()
+      events.configured(configured(rules))
       const { tls } = rules.loaded
       if (tls.server) edge.setCertificate(tls.server)
       if (tls.admin && admin) renewCertificate(admin, tls.admin)
@@ -237,6 +279,30 @@ export function createApp(options: AppOptions): App {
     health,
   }
 }
+
+/** What metrics have series for. */
+function configured({ loaded, networks, destinations }: RuleSet): Configured {
+  return {
+    networks: [...networks.values()].map(({ id, isEnabled, rule }) => {
+      const { max_silence_hours: hours = 0, currency } = loaded.value.networks[id] ?? {}
+      return {
+        id,
+        maxSilenceSeconds: isEnabled ? hours * 3600 : 0,
+        currency: currency ?? rule.value.money?.currency ?? 'USD',
+      }
+    }),
+    destinations: [...destinations.keys()],
+  }
+}
+
+const NOTHING_KNOWN = {
+  conversion_id: undefined,
+  record: undefined,
+  click_id: undefined,
+  transaction_id: undefined,
+  status: undefined,
+  destinations: [],
+} as const
 
 const UNREAD = {
   method: 'other',
@@ -260,6 +326,13 @@ function receiveLimits(rules: RuleSet) {
     connections: limits.connections,
     addressRate: limits.address_rate_per_second,
   }
+}
+
+function foreignLimits({ loaded }: RuleSet) {
+  const { proxy } = loaded.value
+  if (!proxy) return {}
+  const { header_bytes: headerBytes, request_timeout_ms: requestTimeoutMs } = proxy
+  return { foreign: { headerBytes, requestTimeoutMs } }
 }
 
 function isPassing(error: unknown): boolean {

@@ -7,12 +7,13 @@ import { ok, type Result } from './base/result.ts'
 import { TIME_FIELDS, type NormalizedConversion } from './model/conversion.ts'
 import { compileNormalize } from './normalize/normalize.ts'
 import { REASONS, type Reason } from './reasons.ts'
-import { expandBody } from './receive/expand.ts'
+import { expandBody, replaceBody } from './receive/expand.ts'
 import { DEFAULT_LIMITS } from './receive/limits.ts'
 import { readPostback } from './receive/read.ts'
 import type { RuleFault } from './rules/rule-fault.ts'
 import type { NetworkExample, NetworkRule } from './rules/schema.ts'
 import { advance, decide, type ConversionState } from './store/decide.ts'
+import { createFixedKeys } from './verify/key-ring.ts'
 import { compileVerify } from './verify/verify.ts'
 
 export interface ExampleResult {
@@ -26,6 +27,8 @@ export interface ExampleResult {
 export type ExampleHistory = Map<string, ConversionState>
 
 export const EXAMPLE_CLIENT = '203.0.113.10'
+/** Where the networks of examples send to. */
+export const EXAMPLE_BASE_URL = 'https://pb.example.com'
 export const EXAMPLE_NOW = '2026-01-01T00:00:00Z'
 
 type Conversion = NormalizedConversion['conversion']
@@ -57,10 +60,17 @@ function follow(
   example: NetworkExample,
   history: ExampleHistory,
 ): Result<Came, readonly RuleFault[]> {
-  const { request, client = EXAMPLE_CLIENT, secrets, tokens } = example
+  const { request, client = EXAMPLE_CLIENT, secrets, tokens, keys = {} } = example
   const now = Date.parse(example.now ?? EXAMPLE_NOW)
   const settings = { ...defaultsOf(rule), ...example.settings }
-  const verifier = compileVerify(rule.verify, { secrets, tokens, settings })
+  const verifier = compileVerify(rule.verify, {
+    secrets,
+    tokens,
+    settings,
+    publicBaseUrl: EXAMPLE_BASE_URL,
+    keys: createFixedKeys(keys),
+    readJson: (postback, text) => replaceBody(postback, text, DEFAULT_LIMITS),
+  })
   if (!verifier.ok) return verifier
   const headers = Object.fromEntries(
     Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),

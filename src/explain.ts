@@ -3,9 +3,10 @@
  * as it would arrive. Out: what each stage decided, by which line of which file, and every request
  * that would go out, with secrets masked.
  */
-import { MASK, maskSecrets } from './base/redact.ts'
+import { MASK } from './base/redact.ts'
+import { maskedRequest } from './masked-request.ts'
 import type { Conversion } from './model/conversion.ts'
-import { deliveryId } from './model/delivery.ts'
+import { deliveryId, type DeliveryRequest } from './model/delivery.ts'
 import type { Postback, VerifiedPostback } from './model/postback.ts'
 import type { FieldTrace } from './normalize/normalize.ts'
 import { REASONS, type Outcome, type Reason } from './reasons.ts'
@@ -35,12 +36,7 @@ export interface ExplainedDelivery {
   readonly destination: string
   readonly delayMs: number
   /** The request, or why none can be built. */
-  readonly request?: {
-    readonly method: string
-    readonly url: string
-    readonly headers: Readonly<Record<string, string>>
-    readonly body: string | undefined
-  }
+  readonly request?: DeliveryRequest
   readonly fault?: string
 }
 
@@ -152,9 +148,12 @@ function receivedOf({ params, pathToken, pathEvent }: Postback, { verifier }: Ne
 }
 
 function checksOf({ rule, verifyOptions }: NetworkRuntime, postback: Postback, now: number) {
+  let seen = postback
   return rule.value.verify.map((check, index) => {
     const one = compileVerify([check], verifyOptions)
-    const result = one.ok ? one.value.check(postback, now) : undefined
+    const result = one.ok ? one.value.check(seen, now) : undefined
+    // Behind an envelope, checks see what was inside.
+    if (result?.ok) seen = result.value
     return {
       check: Object.keys(check).join(),
       at: at(rule.locate(['verify', index])),
@@ -189,16 +188,8 @@ function deliveriesOf(
     const built = destination.request(record, context)
     if (!built.ok)
       return [{ destination: id, delayMs, fault: `${built.error.reason}: ${built.error.detail}` }]
-    const mask = (text: string) =>
-      maskSecrets(text, [...destination.secrets, ...rules.loaded.secrets])
-    const { method, url, headers, body } = built.value
-    const masked = Object.entries(headers).map(([name, value]) => [name, mask(value)])
-    const request = {
-      method,
-      url: mask(url),
-      headers: Object.fromEntries(masked) as Record<string, string>,
-      body: body === undefined ? undefined : mask(body),
-    }
+    const secrets = [...destination.secrets, ...rules.loaded.secrets]
+    const request = maskedRequest(built.value, secrets)
     return [{ destination: id, delayMs, request }]
   })
 }

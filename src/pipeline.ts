@@ -9,12 +9,13 @@ import type { Conversion } from './model/conversion.ts'
 import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import type { PostbackFact } from './observe/events.ts'
-import { REASONS, type Reason } from './reasons.ts'
+import type { Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
 import { firstDueMs, hopOf, isEmpty, toEntry, toRecord } from './record.ts'
-import type { NetworkRuntime, RuleSet } from './ruleset.ts'
+import type { RuleSet } from './ruleset.ts'
 import { dedupeHash } from './store/dedupe.ts'
 import type { Placement, Store } from './store/store.ts'
+import { toFact, type Story } from './story.ts'
 
 export interface PipelinePorts {
   readonly rules: () => RuleSet
@@ -27,6 +28,8 @@ export interface PipelinePorts {
     queued(delayMs: number): void
   }
   readonly clock: Clock
+  /** No public keys are being fetched any more. */
+  readonly keysSettled: () => Promise<void>
   /** What became of a postback: metrics, log line, decision log. */
   readonly told: (fact: PostbackFact) => void
   /** No such network. */
@@ -37,7 +40,7 @@ export interface PipelinePorts {
 const MAX_HOPS = 5
 
 export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
-  return async function handle(sent: Postback): Promise<Reply> {
+  return async function handle(sent: Postback, ended?: Story['ended']): Promise<Reply> {
     const started = clock.monotonic()
     const rules = ports.rules()
     const network = rules.networks.get(sent.network)
@@ -45,7 +48,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
       ports.unrouted('unknown_network')
       return defaultReply('unknown_network')
     }
-    const story: Story = { sent, network, started }
+    const story: Story = { sent, network, started, ended }
     if (!network.isEnabled) return answer(story, 'network_disabled')
     if (network.isProbed && isEmpty(sent)) return answer(story, 'probe')
     const hop = hopOf(sent)
@@ -54,7 +57,11 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const read = network.read(sent)
     if (!read.ok) return answer(story, read.error.reason, read.error.detail)
 
-    const verified = network.verifier.check(read.value, clock.now())
+    let verified = network.verifier.check(read.value, clock.now())
+    if (!verified.ok && verified.error.reason === 'keys_unavailable') {
+      await ports.keysSettled()
+      verified = network.verifier.check(read.value, clock.now())
+    }
     if (!verified.ok) return answer(story, verified.error.reason, verified.error.detail)
 
     const normalized = network.normalize(verified.value)
@@ -69,10 +76,10 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
 
     const routed = rules.router.route(conversion)
 
-    const record = toRecord(store.newRecord(id), conversion, routed, hop)
+    const record = toRecord(store.newRecord(id), conversion, routed, hop, sent.original)
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
-    const told: Story = { ...story, conversion, record: record.id }
+    const told: Story = { ...story, conversion }
     const accepted = await ports.accept(entry)
     if (!accepted.ok) return answer(told, accepted.error)
     const { verdict, memory } = accepted.value
@@ -81,35 +88,14 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const dueMs = firstDueMs(placements, memory)
     if (dueMs !== undefined) ports.dispatcher.queued(dueMs)
     const destinations = routed.map(({ destination }) => destination)
-    return answer({ ...told, destinations }, verdict)
+    return answer({ ...told, record: record.id, destinations }, verdict)
   }
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {
-    const { sent, network, conversion, record, destinations = [] } = story
-    const { method, client, receivedAt } = sent
-    const reply = network.reply(reason, conversion)
-    const { outcome } = REASONS[reason]
-    const durationMs = clock.monotonic() - story.started
-    const facts = { network: network.id, method, client, receivedAt, conversion, record }
-    ports.told({
-      ...facts,
-      destinations,
-      outcome,
-      reason,
-      detail,
-      httpStatus: reply.status,
-      durationMs,
-    })
+    const reply = story.network.reply(reason, story.conversion)
+    const fact = toFact(story, reason, detail, reply.status, clock.monotonic())
+    story.ended?.(fact.outcome)
+    ports.told(fact)
     return reply
   }
-}
-
-/** What is known of a postback so far. */
-interface Story {
-  readonly sent: Postback
-  readonly network: NetworkRuntime
-  readonly started: number
-  readonly conversion?: PostbackFact['conversion']
-  readonly record?: string
-  readonly destinations?: readonly string[]
 }

@@ -67,6 +67,7 @@ export const REASONS = {
   store_unavailable: { outcome: 'deferred', http: 503, meaning: 'the store did not confirm; nothing is promised' },
   store_full: { outcome: 'deferred', http: 503, meaning: 'the store has no room' },
   draining: { outcome: 'deferred', http: 503, meaning: 'the gateway is shutting down' },
+  keys_unavailable: { outcome: 'deferred', http: 503, meaning: 'the network’s public keys cannot be fetched now' },
   overloaded: { outcome: 'deferred', http: 503, meaning: 'more postbacks in flight than the limit' },
 } as const satisfies Record<string, ReasonEntry> // prettier-ignore
 
@@ -82,7 +83,8 @@ export const REASON_CODES = Object.keys(REASONS) as Reason[]
 
 /** A refusal with what a person needs to mend it. `detail` never repeats input values. */
 export interface Refusal {
-  readonly reason: Rejection
+  /** `keys_unavailable`: whether the signature holds cannot be told now, so the network tries again. */
+  readonly reason: Rejection | 'keys_unavailable'
   /** Which check, parameter or field decided; safe to log. */
   readonly detail: string
 }

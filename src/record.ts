@@ -1,7 +1,7 @@
 /** What the pipeline gives the store: the record that deliveries read, and the entry to accept. */
 import { valueText } from './base/decimal.ts'
 import type { Conversion } from './model/conversion.ts'
-import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
+import type { DeliveryRecord, OriginalRequest, RoutedDelivery } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import type { NetworkRuntime } from './ruleset.ts'
 import type { AcceptEntry, Placement } from './store/store.ts'
@@ -11,12 +11,14 @@ export function toRecord(
   conversion: Conversion,
   routed: readonly RoutedDelivery[],
   hop: number,
+  original?: OriginalRequest,
 ): DeliveryRecord {
   const cut = routed.flatMap(({ destination, share }) => (share ? [[destination, share]] : []))
   return {
     id,
     conversion,
     ...(hop > 1 ? { hop } : {}),
+    ...(original ? { original } : {}),
     ...(cut.length > 0 ? { shares: Object.fromEntries(cut) as Record<string, string> } : {}),
   }
 }

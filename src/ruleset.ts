@@ -7,11 +7,12 @@ import type { EffectiveNetwork } from './config/effective.ts'
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
 import { createDestination, DESTINATION_TYPES } from './destinations/registry.ts'
+import { compileFront, type FrontRules } from './front-rules.ts'
 import type { Destination } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import { compileNormalize, type Normalize } from './normalize/normalize.ts'
 import type { Refusal } from './reasons.ts'
-import { expandBody } from './receive/expand.ts'
+import { expandBody, replaceBody } from './receive/expand.ts'
 import type { EdgeTerms } from './receive/server.ts'
 import type { ReadLimits } from './receive/limits.ts'
 import { compileReply, type Replier } from './receive/reply.ts'
@@ -22,6 +23,7 @@ import type { RuleFault } from './rules/rule-fault.ts'
 import type { NetworkRule } from './rules/schema.ts'
 import type { AcceptEntry } from './store/store.ts'
 import type { VerifyOptions } from './verify/context.ts'
+import type { KeyRing } from './verify/key-ring.ts'
 import { compileVerify, type Verifier } from './verify/verify.ts'
 
 export interface NetworkRuntime {
@@ -48,6 +50,14 @@ export interface RuleSet {
   readonly networks: ReadonlyMap<string, NetworkRuntime>
   readonly destinations: ReadonlyMap<string, Destination>
   readonly router: Router
+  /** Set where this gateway stands in front of a tracker. */
+  readonly front: FrontRules | undefined
+}
+
+/** What the rules need of the running process; without it, a dry run's. */
+export interface RuleSetPorts {
+  /** Public keys of networks that sign with a private one; without it their postbacks are deferred. */
+  readonly keys?: KeyRing
 }
 
 const DAY_MS = 86_400_000
@@ -56,24 +66,27 @@ const DEFAULT_WINDOW_DAYS = 30
 /** Configuration file → rule set, or every fault of it and of the rule files it uses. */
 export async function loadRuleSet(
   file: string,
-  options: Pick<LoadOptions, 'catalogue' | 'env'>,
+  options: Pick<LoadOptions, 'catalogue' | 'env' | 'hasWholeCatalogue'> & RuleSetPorts,
 ): Promise<Result<RuleSet, Fault[]>> {
   const builtins = new Map(
-    DESTINATION_TYPES.map(({ type, settings }) => [
+    DESTINATION_TYPES.map(({ type, settings, verified = 'vendor' }) => [
       type,
-      { settings, verified: 'vendor' as const },
+      { settings, verified },
     ]),
   )
   const loaded = await loadConfig(file, { ...options, builtins })
-  return loaded.ok ? compileRuleSet(loaded.value) : loaded
+  return loaded.ok ? compileRuleSet(loaded.value, options) : loaded
 }
 
-export function compileRuleSet(loaded: LoadedConfig): Result<RuleSet, Fault[]> {
+export function compileRuleSet(
+  loaded: LoadedConfig,
+  ports: RuleSetPorts = {},
+): Result<RuleSet, Fault[]> {
   const { value: config, source } = loaded
   const faults: Fault[] = []
   const networks = new Map<string, NetworkRuntime>()
   for (const id of Object.keys(config.networks)) {
-    const network = compileNetwork(loaded, id, faults)
+    const network = compileNetwork(loaded, id, ports, faults)
     if (network) networks.set(id, network)
   }
   const destinations = new Map<string, Destination>()
@@ -88,12 +101,15 @@ export function compileRuleSet(loaded: LoadedConfig): Result<RuleSet, Fault[]> {
     destinations: [...destinations.values()],
   })
   if (!router.ok) return fail(sortFaults(router.error.map(found => source.fault(found))))
-  return ok({ loaded, networks, destinations, router: router.value })
+  const front = compileFront(loaded)
+  for (const tracker of front?.trackers ?? []) destinations.set(tracker.id, tracker)
+  return ok({ loaded, networks, destinations, router: router.value, front })
 }
 
 function compileNetwork(
   loaded: LoadedConfig,
   id: string,
+  { keys }: RuleSetPorts,
   faults: Fault[],
 ): NetworkRuntime | undefined {
   const { value: config, catalogue, source } = loaded
@@ -115,12 +131,15 @@ function compileNetwork(
   }
   const { dedupe = {}, body } = rule.value
   const { fields, currency, status_map } = network
+  const limits = readLimits(loaded)
   const verifyOptions: VerifyOptions = {
     secrets: network.secrets,
     tokens: network.tokens,
     ips: network.ips,
     settings: network.settings,
     publicBaseUrl: config.server.public_base_url,
+    keys,
+    readJson: (postback, text) => replaceBody(postback, text, limits),
   }
   const verifier = take(compileVerify(rule.value.verify, verifyOptions))
   const normalize = take(
@@ -135,10 +154,12 @@ function compileNetwork(
     }),
   )
   const reply = take(
-    compileReply(rule.value.reply, { answerRejectedWith: network.answer_rejected_with }),
+    compileReply(rule.value.reply, {
+      answerRejectedWith: network.answer_rejected_with,
+      settings: network.settings,
+    }),
   )
   if (!verifier || !normalize || !reply) return undefined
-  const limits = readLimits(loaded)
   const windowDays = network.window_days ?? dedupe.window_days ?? DEFAULT_WINDOW_DAYS
   return {
     id,
@@ -170,7 +191,7 @@ function compileDestination(
   const rule = catalogue.destinations.get(options.rule)
   const definition = rule?.value ?? DESTINATION_TYPES.find(({ type }) => type === options.rule)
   if (!definition) return undefined
-  const created = createDestination(id, options, definition)
+  const created = createDestination(id, options, definition, config.rates)
   if (!created.ok) {
     for (const found of created.error) {
       const isRule = found.in === 'rule' && rule !== undefined
@@ -186,6 +207,12 @@ function compileDestination(
     faults.push(source.fault({ path: ['destinations', id], message: `${id}: ${message}` }))
   }
   return created.value
+}
+
+/** Where the public keys of its networks are published. */
+export function keyUrls({ networks }: RuleSet): readonly string[] {
+  const checks = [...networks.values()].flatMap(({ rule }) => rule.value.verify)
+  return checks.flatMap(({ ecdsa_signature: check }) => (check ? [check.keys_url] : []))
 }
 
 /** What one postback may ask, in the words of the receiver. */

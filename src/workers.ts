@@ -4,17 +4,19 @@
  * and has the one admin listener, whose metrics are all workers' together.
  */
 import cluster, { type Worker } from 'node:cluster'
-import { AggregatorRegistry, type MetricObject } from 'prom-client'
+import { createMerger } from './observe/merge.ts'
 
 /** What a worker says to the primary, and the primary to a worker. */
 type FromWorker =
   | { readonly kind: 'ready'; readonly server: string }
   | { readonly kind: 'unready' }
-  | { readonly kind: 'metrics'; readonly request: number; readonly metrics: MetricObject[] }
+  | { readonly kind: 'metrics'; readonly request: number; readonly metrics: string }
 type ToWorker = { readonly kind: 'stop' } | { readonly kind: 'metrics'; readonly request: number }
 
 export interface WorkersOptions {
   readonly count: number
+  /** Text of the primary’s own counters. */
+  readonly counted: () => Promise<string>
   readonly died: (fact: { pid: number | undefined; code: number; signal: string }) => void
 }
 
@@ -22,8 +24,8 @@ export interface Workers {
   /** Resolves with the shared address when every worker serves; rejects if one ends before. */
   start(): Promise<string>
   readonly areReady: () => boolean
-  /** The exposition of all workers; one that does not answer in time is left out. */
-  metrics(own: MetricObject[]): Promise<string>
+  /** The exposition of all workers; one that does not answer in time has its last one. */
+  metrics(): Promise<string>
   /** Resolves when all workers have ended. */
   stop(): Promise<void>
 }
@@ -31,24 +33,29 @@ export interface Workers {
 const RESTART_MS = 1000
 const METRICS_MS = 2000
 
-export function createWorkers({ count, died }: WorkersOptions): Workers {
+export function createWorkers({ count, counted, died }: WorkersOptions): Workers {
+  const merger = createMerger()
   const ready = new Set<Worker>()
-  const waiting = new Map<number, (metrics: MetricObject[]) => void>()
+  const waiting = new Map<number, () => void>()
   let requests = 0
   let isStopping = false
 
   function fork(serving: (server: string) => void, ended: () => void): void {
     const worker = cluster.fork()
     worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'metrics') waiting.get(message.request)?.(message.metrics)
-      else if (message.kind === 'unready') ready.delete(worker)
-      else {
+      if (message.kind === 'metrics') {
+        merger.heard(worker.id, message.metrics)
+        waiting.get(message.request)?.()
+      }
+      if (message.kind === 'unready') ready.delete(worker)
+      if (message.kind === 'ready') {
         ready.add(worker)
         serving(message.server)
       }
     })
     worker.on('exit', (code, signal) => {
       ready.delete(worker)
+      merger.gone(worker.id)
       if (isStopping) return
       died({ pid: worker.process.pid, code, signal })
       ended()
@@ -62,14 +69,14 @@ export function createWorkers({ count, died }: WorkersOptions): Workers {
     }, RESTART_MS)
   }
 
-  function ask(worker: Worker): Promise<MetricObject[]> {
+  function ask(worker: Worker): Promise<void> {
     const request = requests++
     return new Promise(resolve => {
-      const limit = setTimeout(() => answered([]), METRICS_MS)
-      const answered = (metrics: MetricObject[]) => {
+      const limit = setTimeout(() => answered(), METRICS_MS)
+      const answered = () => {
         clearTimeout(limit)
         waiting.delete(request)
-        resolve(metrics)
+        resolve()
       }
       waiting.set(request, answered)
       worker.send({ kind: 'metrics', request } satisfies ToWorker)
@@ -92,9 +99,9 @@ export function createWorkers({ count, died }: WorkersOptions): Workers {
         for (let i = 0; i < count; i++) fork(serving, ended)
       }),
     areReady: () => ready.size === count,
-    metrics: async own => {
-      const all = await Promise.all([...ready].map(ask))
-      return AggregatorRegistry.aggregate([own, ...all]).metrics()
+    metrics: async () => {
+      await Promise.all([...ready].map(ask))
+      return merger.text(await counted())
     },
     stop: async () => {
       isStopping = true
@@ -125,7 +132,7 @@ export interface WorkerLink {
 
 const HEALTH_MS = 500
 
-export function linkToPrimary(metrics: () => Promise<MetricObject[]>): WorkerLink {
+export function linkToPrimary(metrics: () => Promise<string>): WorkerLink {
   const say = (message: FromWorker) => process.connected && process.send?.(message)
   let timer: NodeJS.Timeout | undefined
   const stopped = new Promise<string>(resolve => {

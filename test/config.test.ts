@@ -121,7 +121,7 @@ t.test('everything that is not set has its default', async t => {
     store: { type: 'lmdb', path: './data', redis: undefined, decisions: 100000 },
     networks: { open: { rule: 'open', enabled: true, secrets: [], tokens: [] } },
     destinations: {
-      tracker: { rule: 'tracker', memory: 1000, budget_hours: 72, allow_private: [] },
+      tracker: { rule: 'tracker', memory: 1000, allow_private: [] },
     },
     demo: undefined,
   })

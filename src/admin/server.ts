@@ -2,6 +2,7 @@
  * The listener for operators: /metrics, /healthz and /readyz. Its own address (loopback by
  * default), never the one that networks reach.
  */
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { Server as TlsServer } from 'node:tls'
 import { fastify, type FastifyInstance } from 'fastify'
 import type { Health } from '../observe/health.ts'
@@ -11,8 +12,12 @@ export interface AdminOptions {
   /** The text exposition format; see `contentType`. */
   readonly metrics: () => Promise<string>
   readonly contentType: string
+  /** Told of every answer; `route` is the pattern, never the path. */
+  readonly administered: (fact: { readonly route: string; readonly httpStatus: number }) => void
   /** PEM texts; HTTPS instead of HTTP. */
   readonly certificate?: Certificate | undefined
+  /** Bearer token that /metrics asks for (RFC 6750); health is open to probes. */
+  readonly token?: string | undefined
 }
 
 interface Certificate {
@@ -24,7 +29,8 @@ interface Certificate {
 const HSTS = 'max-age=31536000'
 
 export function createAdmin(options: AdminOptions): FastifyInstance {
-  const { health, metrics, contentType, certificate } = options
+  const { health, metrics, contentType, administered, certificate } = options
+  const isAllowed = compileAllowed(options.token)
   const common = { logger: false, exposeHeadRoutes: false, forceCloseConnections: true } as const
   const server: FastifyInstance = certificate
     ? // Fastify's types tell the two servers apart; nothing here depends on which it is.
@@ -34,7 +40,13 @@ export function createAdmin(options: AdminOptions): FastifyInstance {
     reply.header('x-content-type-options', 'nosniff')
     if (certificate) reply.header('strict-transport-security', HSTS)
   })
-  server.get('/metrics', async (_request, reply) => {
+  server.addHook('onResponse', async (request, reply) => {
+    administered({ route: request.routeOptions.url ?? 'unknown', httpStatus: reply.statusCode })
+  })
+  server.get('/metrics', async (request, reply) => {
+    if (!isAllowed(request.headers.authorization)) {
+      return reply.code(401).header('www-authenticate', 'Bearer').send({ ok: false })
+    }
     reply.header('content-type', contentType)
     return metrics()
   })
@@ -52,4 +64,12 @@ export function createAdmin(options: AdminOptions): FastifyInstance {
 /** For connections from now on. */
 export function renewCertificate(admin: FastifyInstance, certificate: Certificate): void {
   if (admin.server instanceof TlsServer) admin.server.setSecureContext({ ...certificate })
+}
+
+/** Digests are compared, so that neither length nor content of the token shows in the time taken. */
+function compileAllowed(token: string | undefined): (authorization: string | undefined) => boolean {
+  if (token === undefined) return () => true
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = digest(`Bearer ${token}`)
+  return authorization => timingSafeEqual(digest(authorization ?? ''), expected)
 }

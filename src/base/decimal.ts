@@ -53,6 +53,12 @@ export function shift(decimal: string, places: number): string {
   return fromUnscaled(unscaled(decimal, scaleOf(decimal)), scale)
 }
 
+/** Exact sum, with the longer of the two fractions. */
+export function add(a: string, b: string): string {
+  const scale = Math.max(scaleOf(a), scaleOf(b))
+  return fromUnscaled(unscaled(a, scale) + unscaled(b, scale), scale)
+}
+
 /** Exact product. */
 export function multiply(a: string, b: string): string {
   const scale = scaleOf(a) + scaleOf(b)

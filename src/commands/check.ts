@@ -7,6 +7,7 @@ import { formatFault, type Fault } from '../rules/faults.ts'
 import { loadRuleSet, type RuleSet } from '../ruleset.ts'
 import { lintVerify } from '../verify/lint.ts'
 import { reportFaults, type CommandContext, type ExitCode } from './context.ts'
+import { matchKeys } from './match-keys.ts'
 import { paints, table } from './terminal.ts'
 
 export interface CheckOptions {
@@ -16,7 +17,7 @@ export interface CheckOptions {
 
 export async function check(options: CheckOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, catalogue } = context
-  const rules = await loadRuleSet(options.config, { catalogue })
+  const rules = await loadRuleSet(options.config, { catalogue, hasWholeCatalogue: true })
   if (!rules.ok) {
     if (options.json) terminal.line(JSON.stringify({ ok: false, faults: rules.error }))
     else reportFaults(rules.error, terminal)
@@ -25,7 +26,10 @@ export async function check(options: CheckOptions, context: CommandContext): Pro
   const warnings = warningsOf(rules.value)
   const failures = failedExamples(rules.value)
   if (options.json) {
-    terminal.line(JSON.stringify({ ok: failures.length === 0, warnings, failures }))
+    const keys = matchKeys(rules.value)
+    terminal.line(
+      JSON.stringify({ ok: failures.length === 0, warnings, failures, match_keys: keys }),
+    )
     return failures.length === 0 ? 0 : 1
   }
   for (const warning of warnings) terminal.line(`warning: ${formatFault(warning)}`)
@@ -99,5 +103,18 @@ function printSummary(rules: RuleSet, { terminal }: CommandContext): void {
       to.join(', '),
     ]),
   )
+  const keys = matchKeys(rules)
+  if (keys.length > 0) {
+    print(
+      ['ad platform', 'network', 'matched by', 'if sent', 'never supplied'],
+      keys.map(({ destination, network, supplied, possible, missing }) => [
+        destination,
+        network,
+        supplied.join(', ') || 'nothing',
+        possible.join(', '),
+        missing.join(', '),
+      ]),
+    )
+  }
   terminal.line(effectiveSummary(loaded.value, loaded.secrets).trimEnd())
 }

@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Fault } from '../rules/faults.ts'
 import { formatFault } from '../rules/faults.ts'
-import { loadRuleSet, type RuleSet } from '../ruleset.ts'
+import { loadRuleSet, type RuleSet, type RuleSetPorts } from '../ruleset.ts'
 import { paints, type Terminal } from './terminal.ts'
 
 export interface CommandContext {
@@ -28,8 +28,9 @@ export type ExitCode = 0 | 1
 export async function loadOrReport(
   file: string,
   { terminal, catalogue }: CommandContext,
+  ports: RuleSetPorts = {},
 ): Promise<RuleSet | undefined> {
-  const rules = await loadRuleSet(file, { catalogue })
+  const rules = await loadRuleSet(file, { catalogue, ...ports })
   if (rules.ok) return rules.value
   reportFaults(rules.error, terminal)
   return undefined

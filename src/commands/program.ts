@@ -7,7 +7,10 @@ import { erase } from './erase.ts'
 import { explain } from './explain.ts'
 import { generate } from './generate.ts'
 import { log } from './log.ts'
-import { send } from './send.ts'
+import { listAll, showOne, type DestinationsOptions } from './destinations.ts'
+import { listNetworks, showNetwork } from './networks.ts'
+import { sendTo, type SendToOptions } from './send-to.ts'
+import { send, type SendOptions } from './send.ts'
 import { start } from './start.ts'
 
 const DEFAULT_CONFIG = 'postern.yaml'
@@ -18,6 +21,8 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .description('Postback relay gateway: a conversion is reported once, every system gets it')
     .version(context.version)
     .showSuggestionAfterError()
+    // An option belongs to the command it stands behind: `networks` and `networks show` share names.
+    .enablePositionalOptions()
 
   /** A command that reads the configuration. */
   const command = (parent: Command, usage: string, description: string): Command =>
@@ -55,15 +60,32 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
 
   command(
     program,
-    'send <network>',
+    'send [network]',
     "fire an example of the network's rule, correctly signed, at a running gateway",
   )
     .option('--example <number>', 'which example, from 1', '1')
-    .option('--to <url>', 'the gateway; default: where the configuration listens')
+    .option('--gateway <url>', 'default: where the configuration listens')
     .option('--dry-run', 'print the request only')
+    .option('--to <destination>', 'instead: the exact request this destination would get')
+    .option('--set <field=value>', 'with --to: a field of the conversion; may be repeated', collect)
+    .option('--really', 'with --to: send it, as one delivery')
+    .option('--test', "with --to: send it in the destination's own test mode")
     .addOption(json)
-    .action(async (network: string, options: Parameters<typeof send>[1]) =>
-      finish(await send(network, options, context)),
+    .action(async (network: string | undefined, options: SendOptions & SendToOptions & To) =>
+      finish(await sendEither(network, options, context)),
+    )
+
+  const destinations = program
+    .command('destinations')
+    .description('everything there is to deliver to')
+    .option('--rules <folder>', 'a rule folder of your own beside the shipped one', collect)
+    .addOption(json)
+    .action(async (options: DestinationsOptions) => finish(await listAll(options, context)))
+  destinations
+    .command('show <id>')
+    .description('what one of them needs, sends and understands')
+    .action(async (id: string, _own: object, self: Command) =>
+      finish(await showOne(id, self.optsWithGlobals<DestinationsOptions>(), context)),
     )
 
   command(program, 'log', 'the newest postbacks and what became of them')
@@ -81,6 +103,23 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     )
     .addOption(json)
     .action(async (options: Parameters<typeof erase>[0]) => finish(await erase(options, context)))
+
+  const networks = command(
+    program,
+    'networks',
+    'networks Postern knows, with the URL to enter there',
+  )
+    .enablePositionalOptions()
+    .option('--find <text>', 'part of an id, name or kind')
+    .addOption(json)
+    .action(async (options: Parameters<typeof listNetworks>[0]) =>
+      finish(await listNetworks(options, context)),
+    )
+  command(networks, 'show <id>', 'how to connect a network, step by step')
+    .addOption(json)
+    .action(async (id: string, options: Parameters<typeof showNetwork>[1]) =>
+      finish(await showNetwork(id, options, context)),
+    )
 
   const dead = program.command('dead').description('deliveries that ended without success')
   command(dead, 'list', 'newest first')
@@ -114,4 +153,22 @@ export function createProgram(context: CommandContext, finish: (code: ExitCode) 
     .action(async () => finish(await generate(context)))
 
   return program
+}
+
+interface To {
+  readonly to?: string
+}
+
+/** `send <network>` or `send --to <destination>`. */
+async function sendEither(
+  network: string | undefined,
+  options: SendOptions & SendToOptions & To,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { to } = options
+  if ((network === undefined) === (to === undefined)) {
+    context.terminal.error('name either a network or --to <destination>')
+    return 1
+  }
+  return to === undefined ? send(network ?? '', options, context) : sendTo(to, options, context)
 }

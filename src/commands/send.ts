@@ -12,7 +12,8 @@ import { parseCount } from './with-store.ts'
 export interface SendOptions {
   readonly config: string
   readonly example: string
-  readonly to?: string
+  /** Base URL of the gateway. */
+  readonly gateway?: string
   readonly dryRun?: boolean
   readonly json?: boolean
 }
@@ -48,6 +49,7 @@ export async function send(
   }
   const signed = signRequest(network.verifier, draft, {
     now: clock.now(),
+    secrets: example.secrets,
     read: request => readDraft(request, network, rules, clock.now()),
   })
   if (!signed.ok) {
@@ -65,7 +67,7 @@ async function fire(
   { terminal }: CommandContext,
 ): Promise<ExitCode> {
   const { host, port } = loaded.value.server.listen
-  const base = options.to ?? `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`
+  const base = options.gateway ?? `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`
   const mask = (text: string) => maskSecrets(text, loaded.secrets)
   const url = base.replace(/\/+$/, '') + request.target
   const { strong, good, bad } = paints(terminal)

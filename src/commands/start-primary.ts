@@ -12,25 +12,32 @@ import { greet } from './greet.ts'
 export async function startPrimary(rules: RuleSet, context: CommandContext): Promise<ExitCode> {
   const { terminal, clock, version } = context
   const { value: config, secrets } = rules.loaded
+  const metrics = createMetrics()
   const logger = createLogger({
     ...config.log,
     isTerminal: terminal.isTerminal,
     secrets: () => secrets,
     clock,
     write: line => terminal.write(line),
+    counted: level => metrics.logMessages.inc(level),
   })
-  const metrics = createMetrics()
   const events = createEvents(logger, metrics, () => clock.now() / 1000)
-  const workers = createWorkers({ count: config.workers, died: events.workerDied })
+  const workers = createWorkers({
+    count: config.workers,
+    counted: () => metrics.registry.metrics(),
+    died: events.workerDied,
+  })
   let isDraining = false
   const admin = createAdmin({
     health: {
       why: () =>
         isDraining ? 'draining' : workers.areReady() ? undefined : 'not every worker is ready',
     },
-    metrics: async () => workers.metrics(await metrics.registry.getMetricsAsJSON()),
+    metrics: workers.metrics,
     contentType: metrics.registry.contentType,
+    administered: events.administered,
     certificate: rules.loaded.tls.admin,
+    token: config.admin.token,
   })
   await admin.listen({ ...config.admin.listen })
   const demo = config.demo && (await startDemo(config.demo.listen, events.demoReceived))

@@ -1,12 +1,14 @@
 /** `postern start`: runs the gateway until it is told to stop. */
 import { createApp } from '../app.ts'
+import { createTransport } from '../deliver/transport.ts'
+import { createPublicKeys } from '../keys.ts'
 import { createEvents } from '../observe/events.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { formatFault, type Fault } from '../rules/faults.ts'
 import { createWatch } from '../rules/watch.ts'
-import { loadRuleSet, type RuleSet } from '../ruleset.ts'
 import { isWorker, linkToPrimary } from '../workers.ts'
+import { keyUrls, loadRuleSet, type RuleSet } from '../ruleset.ts'
 import { loadOrReport, type CommandContext, type ExitCode } from './context.ts'
 import { greet } from './greet.ts'
 import { startPrimary } from './start-primary.ts'
@@ -18,26 +20,35 @@ export interface StartOptions {
 export async function start(options: StartOptions, context: CommandContext): Promise<ExitCode> {
   const { terminal, clock, version, catalogue } = context
   const file = options.config
-  const first = await loadOrReport(file, context)
+  const keys = createPublicKeys({
+    clock,
+    transport: createTransport({ clock, version }),
+    failed: message => events.warned(message),
+  })
+  const first = await loadOrReport(file, context, { keys })
   if (!first) return 1
-  if (first.loaded.value.workers > 1 && !isWorker()) return startPrimary(first, context)
+  if (first.loaded.value.workers > 1 && !isWorker()) {
+    keys.close()
+    return startPrimary(first, context)
+  }
   let rules = first
 
   const { log } = rules.loaded.value
+  const metrics = createMetrics()
+  metrics.buildInfo.set(1, version, process.version)
   const logger = createLogger({
     ...log,
     isTerminal: terminal.isTerminal,
     secrets: () => rules.loaded.secrets,
     clock,
     write: line => terminal.write(line),
+    counted: level => metrics.logMessages.inc(level),
   })
-  const metrics = createMetrics()
-  metrics.buildInfo.set({ version, node_version: process.version }, 1)
   const events = createEvents(logger, metrics, () => clock.now() / 1000)
   tellLoaded(rules)
 
   // A worker listens to the primary process, which has the admin listener and the demo.
-  const link = isWorker() ? linkToPrimary(() => metrics.registry.getMetricsAsJSON()) : undefined
+  const link = isWorker() ? linkToPrimary(() => metrics.registry.metrics()) : undefined
   if (link) context.ignoreSignals()
   const app = createApp({
     rules,
@@ -46,6 +57,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     clock,
     version,
     isAlone: link === undefined,
+    keys,
     onFatal: error => {
       events.failed(error)
       context.abort(1)
@@ -57,10 +69,12 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   /** All or nothing: on any fault the old set stays, and work in flight is never touched. */
   function reload(): Promise<void> {
     reloading = reloading.then(async () => {
-      const next = await loadRuleSet(file, { catalogue })
+      const next = await loadRuleSet(file, { catalogue, keys })
       if (!next.ok) return tellRefused(next.error)
       if (needsRestart(rules, next.value)) {
-        events.warned('server, admin, store, log or workers changed: restart to use them')
+        events.warned(
+          'server, admin, store, log, workers or whether there is a proxy changed: restart to use it',
+        )
       }
       rules = next.value
       app.reload(rules)
@@ -70,7 +84,9 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     return reloading
   }
 
-  function tellLoaded({ networks, destinations, loaded }: RuleSet): void {
+  function tellLoaded(loadedRules: RuleSet): void {
+    const { networks, destinations, loaded } = loadedRules
+    keys.prefetch(keyUrls(loadedRules))
     for (const warning of loaded.warnings) events.warned(formatFault(warning))
     events.reloaded({
       ok: true,
@@ -105,12 +121,10 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     return 1
   }
   link?.serve(started.value.server, app.health.isReady)
-  events.started({
-    ...started.value,
-    version,
-    store: rules.loaded.value.store.type,
-    pid: process.pid,
-  })
+  const { server } = started.value
+  const { type: store } = rules.loaded.value.store
+  if (link) events.workerStarted({ server, pid: process.pid })
+  else events.started({ ...started.value, version, store, pid: process.pid })
   if (log.format === 'pretty' && !link) greet(rules, started.value, context)
 
   await signalled
@@ -122,8 +136,9 @@ export async function start(options: StartOptions, context: CommandContext): Pro
 
 function needsRestart(before: RuleSet, after: RuleSet): boolean {
   const fixed = ({ loaded: { value } }: RuleSet) => {
-    const { server, admin, log, workers, store } = value
-    return JSON.stringify({ server, admin, log, workers, store })
+    const { server, admin, log, workers, store, proxy } = value
+    const edge = proxy && [proxy.header_bytes, proxy.request_timeout_ms]
+    return JSON.stringify({ server, admin, log, workers, store, edge })
   }
   return fixed(before) !== fixed(after)
 }

@@ -1,9 +1,10 @@
 /** One configured network against its rule: secrets, addresses, settings, replaced fields. */
 import { INPUT_FIELDS } from '../model/conversion.ts'
 import { tokenReaders } from '../rules/lint.ts'
+import { needsOf } from '../rules/needs.ts'
 import { unknownKey } from '../rules/schema-faults.ts'
-import { SOURCE_PATTERN } from '../rules/schema.ts'
-import type { Check, NetworkRule } from '../rules/schema.ts'
+import { SOURCE_PATTERN } from '../rules/shape.ts'
+import type { NetworkRule } from '../rules/schema.ts'
 import { checkCidrs } from './check-server.ts'
 import type { Findings } from './findings.ts'
 import type { Config, NetworkConfig } from './schema.ts'
@@ -30,21 +31,20 @@ export function checkNetwork(
   if (rule.verify.length === 0) {
     to.warn(path, `the rule of \`${name}\` checks nothing: everybody can report conversions`)
   }
-  if (rule.verify.some(check => check.token !== undefined) && !network.tokens) {
+  const needs = needsOf(rule)
+  if (needs.tokens.length > 0 && !network.tokens) {
     const hint = "tokens: ['${NAME}'], and the same token in the URL at the network"
     to.fault(path, 'missing key `tokens`: the rule checks a shared token', hint)
   }
-  if (rule.verify.some(needsSecret) && !network.secrets) {
+  if (needs.secrets && !network.secrets) {
     const hint = "secrets: ['${NAME}'], the key that the network shows beside its postback URL"
     to.fault(path, 'missing key `secrets`: the rule checks a signature', hint)
   }
-  const hasAddresses = rule.verify.some(check => check.ip && check.ip.length > 0)
-  const checksAddress = rule.verify.some(check => check.ip)
-  if (checksAddress && !hasAddresses && !network.ips?.length) {
+  if (needs.ips && !network.ips?.length) {
     const hint = "ips: ['203.0.113.0/24'], the addresses that the network sends from"
     to.fault(path, 'missing key `ips`: the rule checks the sender’s address', hint)
   }
-  if (rule.verify.some(usesUrl) && config.server?.public_base_url === undefined) {
+  if (needs.publicBaseUrl && config.server?.public_base_url === undefined) {
     const message = `the signature of \`${name}\` covers the full URL; \`server.public_base_url\` is missing`
     to.fault(
       path,
@@ -52,10 +52,10 @@ export function checkNetwork(
       'set it to the URL that the network calls, such as https://in.example.com',
     )
   }
-  if (network.ips && !checksAddress) {
+  if (network.ips && !rule.verify.some(check => check.ip)) {
     to.fault([...path, 'ips'], 'the rule has no `ip` check: these addresses would not be checked')
   }
-  if (network.tokens && !rule.verify.some(check => check.token !== undefined)) {
+  if (network.tokens && needs.tokens.length === 0) {
     to.fault([...path, 'tokens'], 'the rule has no `token` check: these would not be checked')
   }
 }
@@ -82,14 +82,4 @@ function checkFields(
   for (const found of tokenReaders(network.fields, rule.verify)) {
     to.fault([...path, ...found.path], found.message, found.hint)
   }
-}
-
-function needsSecret({ signature }: Check): boolean {
-  if (!signature) return false
-  const templates = [signature.over, signature.hmac ? (signature.key ?? '{secret}') : '']
-  return templates.some(template => /\{secret[|}]/.test(template))
-}
-
-function usesUrl({ signature }: Check): boolean {
-  return signature !== undefined && /\{url[|}]/.test(signature.over)
 }

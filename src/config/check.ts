@@ -6,8 +6,9 @@ import type { Catalogue } from '../rules/catalogue.ts'
 import type { SourceDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
 import { nearest } from '../rules/similar.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { DestinationRule } from '../rules/destination-schema.ts'
 import { checkNetwork } from './check-network.ts'
+import { checkProxy } from './check-proxy.ts'
 import { checkCidrs, checkServer } from './check-server.ts'
 import type { Findings } from './findings.ts'
 import type { Config } from './schema.ts'
@@ -37,12 +38,13 @@ export function checkConfig(input: CheckInput): { faults: Fault[]; warnings: Fau
     add: found => void faults.push(...found),
   }
   checkServer(config, to)
+  checkProxy(config, to)
   for (const [name, network] of Object.entries(config.networks)) {
     const path = ['networks', name]
     const id = network.rule ?? name
     const rule = catalogue.networks.get(id)?.value
     if (!rule) {
-      unknownRule(path, id, network.rule !== undefined, [...catalogue.networks.keys()], to)
+      unknownRule(path, id, network.rule !== undefined, catalogue.ids.networks, to)
       continue
     }
     if (rule.verified === 'unverified') unverified(path, id, network.accept_unverified, to)
@@ -54,7 +56,7 @@ export function checkConfig(input: CheckInput): { faults: Fault[]; warnings: Fau
     checkCidrs(destination.allow_private, [...path, 'allow_private'], to)
     const rule = catalogue.destinations.get(id)?.value ?? builtins.get(id)
     if (!rule) {
-      const known = [...catalogue.destinations.keys(), ...builtins.keys()]
+      const known = [...catalogue.ids.destinations, ...builtins.keys()]
       unknownRule(path, id, destination.rule !== undefined, known, to)
       continue
     }
@@ -98,7 +100,7 @@ function checkRoutes(config: Config, to: Findings): void {
     for (const name of route.to) reached.add(name)
   }
   for (const name of networks) {
-    if (fed.has(name)) continue
+    if (fed.has(name) || config.proxy) continue
     to.warn(['networks', name], `no route takes \`${name}\`: its conversions are delivered nowhere`)
   }
   for (const name of destinations) {

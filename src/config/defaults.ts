@@ -21,7 +21,7 @@ export const DEFAULTS = deepFreeze({
     },
   },
   /** Loopback: the numbers and the dead letters are nobody else's. */
-  admin: { listen: '127.0.0.1:9090' },
+  admin: { listen: '127.0.0.1:9090', collect_interval_ms: 5000 },
   log: { level: 'info', format: 'json' },
   privacy: { client_addresses: 'truncated', views: 'masked' },
   workers: 1,
@@ -35,16 +35,18 @@ export const DEFAULTS = deepFreeze({
     redis: { prefix: 'postern', partitions: 16, wait_timeout_ms: 500, command_timeout_ms: 1500 },
   },
   network: { enabled: true, accept_unverified: false, require_https: false },
-  destination: {
-    accept_unverified: false,
-    timeout_ms: 10000,
-    concurrency: 32,
-    memory: 1000,
-    // 5 s, 30 s, 2 m, 10 m, 30 m, 1 h, 2 h, 4 h, then every 8 h until the budget ends.
-    retry_schedule_ms: [
-      5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 28_800_000,
-    ],
-    budget_hours: 72,
+  /** How it is tried is decided with its rule: see destinations/policy. */
+  destination: { accept_unverified: false, memory: 1000 },
+  proxy: {
+    preserve_host: true,
+    connections: 128,
+    timeout_ms: 30_000,
+    request_timeout_ms: 300_000,
+    body_bytes: 67_108_864,
+    header_bytes: 32_768,
+    mode: 'tap',
+    store_when_down: true,
+    shadow: { status: 'class', body: 'ignore', timeout_ms: 10_000, in_flight: 32 },
   },
   demo: { listen: '127.0.0.1:8090' },
 } as const)

@@ -4,6 +4,7 @@
  */
 import { parseListen, type ListenAddress } from '../rules/address.ts'
 import { DEFAULTS, deepFreeze } from './defaults.ts'
+import type { ProxyConfig } from './schema-proxy.ts'
 import type { Config, DestinationConfig, NetworkConfig, RouteConfig } from './schema.ts'
 import type { SettingDeclarations } from './settings.ts'
 
@@ -25,19 +26,34 @@ export interface EffectiveNetwork extends Omit<NetworkConfig, 'rule' | 'secrets'
   readonly secret_settings: readonly string[]
 }
 
+/**
+ * Timeouts, retries and limits stay unset where the configuration sets none: the rule or the type
+ * may know better than the default, and decides first.
+ */
 export interface EffectiveDestination extends Omit<DestinationConfig, 'rule'> {
   /** Id in the catalogue, or a built-in type. */
   readonly rule: string
   readonly settings: Readonly<Record<string, string>>
   readonly secret_settings: readonly string[]
   readonly memory: number
-  readonly retry_schedule_ms: number[]
-  readonly budget_hours: number
   readonly allow_private: string[]
 }
 
 export type EffectiveRedis = RedisConfig &
   Given<Pick<RedisConfig, 'prefix' | 'partitions' | 'wait_timeout_ms' | 'command_timeout_ms'>>
+
+export type ProxyMode = NonNullable<ProxyConfig['mode']>
+type ShadowConfig = NonNullable<ProxyConfig['shadow']>
+
+export interface EffectiveProxy extends Given<
+  Omit<ProxyConfig, 'networks' | 'delivery' | 'shadow'>
+> {
+  /** Networks whose mode is not that of the others. */
+  readonly networks: Readonly<Record<string, { readonly mode: ProxyMode }>>
+  readonly delivery: Pick<EffectiveDestination, 'memory' | 'retry_schedule_ms' | 'budget_hours'> &
+    NonNullable<ProxyConfig['delivery']>
+  readonly shadow: Given<ShadowConfig> | undefined
+}
 
 export interface EffectiveConfig {
   readonly server: {
@@ -54,6 +70,7 @@ export interface EffectiveConfig {
     readonly listen: ListenAddress
     readonly tls: TlsPaths | undefined
     readonly token: string | undefined
+    readonly collect_interval_ms: number
   }
   readonly log: Given<NonNullable<Config['log']>>
   readonly privacy: Given<NonNullable<Config['privacy']>>
@@ -66,7 +83,11 @@ export interface EffectiveConfig {
   readonly rules: readonly string[]
   readonly networks: Readonly<Record<string, EffectiveNetwork>>
   readonly destinations: Readonly<Record<string, EffectiveDestination>>
+  /** `EUR/USD` → rate. */
+  readonly rates: Readonly<Record<string, string>>
   readonly routes: readonly RouteConfig[]
+  /** Set where this gateway stands in front of a tracker. */
+  readonly proxy: EffectiveProxy | undefined
   /** Set where the configuration asks for the stand-in tracker. */
   readonly demo: { readonly listen: ListenAddress } | undefined
 }
@@ -93,6 +114,8 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
       limits,
     },
     admin: {
+      ...DEFAULTS.admin,
+      ...admin,
       listen: address(admin?.listen ?? DEFAULTS.admin.listen),
       tls: admin?.tls,
       token: admin?.token,
@@ -118,16 +141,31 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
     destinations: mapValues(config.destinations, (destination, name) => ({
       accept_unverified: DEFAULTS.destination.accept_unverified,
       memory: DEFAULTS.destination.memory,
-      retry_schedule_ms: [...DEFAULTS.destination.retry_schedule_ms],
-      budget_hours: DEFAULTS.destination.budget_hours,
       allow_private: [],
       ...destination,
       rule: destination.rule ?? name,
       ...settingsOf(destination.settings, parts.destinationSettings(name)),
     })),
+    rates: config.rates ?? {},
     routes: config.routes,
+    proxy: config.proxy && proxyOf(config.proxy),
     demo: demo && { listen: address(demo.listen ?? DEFAULTS.demo.listen) },
   })
+}
+
+function proxyOf(proxy: ProxyConfig): EffectiveProxy {
+  const { networks = {}, delivery, shadow, postbacks = [], ...given } = proxy
+  const { shadow: shadowDefaults, ...defaults } = DEFAULTS.proxy
+  const mode = given.mode ?? defaults.mode
+  const { memory } = DEFAULTS.destination
+  return {
+    ...defaults,
+    ...given,
+    postbacks,
+    networks: mapValues(networks, network => ({ mode: network.mode ?? mode })),
+    delivery: { memory, ...delivery },
+    shadow: shadow && { body_without: [], ...shadowDefaults, ...shadow },
+  }
 }
 
 function settingsOf(

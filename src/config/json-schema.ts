@@ -2,7 +2,8 @@
  * JSON Schema (draft 2020-12) of every file that people write, for completion and checks in their
  * editors. In: the schemas the loader uses. Out: documents with descriptions and without `$id`.
  */
-import { destinationRule, networkRule } from '../rules/schema.ts'
+import { destinationRule } from '../rules/destination-schema.ts'
+import { networkRule } from '../rules/schema.ts'
 import { withDefinitions } from '../rules/validate.ts'
 import { configSchema } from './schema.ts'
 

@@ -6,7 +6,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import { fail, ok, type Result } from '../base/result.ts'
-import { loadCatalogue, folderProblem, type Catalogue } from '../rules/catalogue.ts'
+import { loadCatalogue, folderProblem, type Catalogue, type Wanted } from '../rules/catalogue.ts'
 import { parseDocument } from '../rules/document.ts'
 import type { Fault, Path } from '../rules/faults.ts'
 import { sortFaults } from '../rules/faults.ts'
@@ -24,6 +24,8 @@ import { readTls, type Tls } from './tls.ts'
 export interface LoadOptions {
   /** Folder of the shipped rules. */
   readonly catalogue: string
+  /** True reads every rule file, also those that the configuration does not name. */
+  readonly hasWholeCatalogue?: boolean
   /** Default: the process's environment. */
   readonly env?: Environment
   /** Destination types that are code, with the settings they declare. */
@@ -73,7 +75,10 @@ export async function loadConfig(
     if (problem) missing.push(document.fault(['rules', index], `rule folder: ${problem}`))
   }
   if (missing.length > 0) return fail(missing)
-  const catalogue = await loadCatalogue([options.catalogue, ...rules])
+  const catalogue = await loadCatalogue(
+    [options.catalogue, ...rules],
+    options.hasWholeCatalogue ? undefined : usedBy(config),
+  )
   if (!catalogue.ok) return catalogue
 
   const builtins: Builtins = options.builtins ?? new Map()
@@ -96,6 +101,15 @@ export async function loadConfig(
     watched: [file, options.catalogue, ...rules, ...resolved.files, ...tls.files],
     source: toLoaded(document, written),
   })
+}
+
+function usedBy({ networks, destinations }: Config): Wanted {
+  const ruleOf = ([name, { rule }]: [string, { rule?: string }]) => rule ?? name
+  const used = {
+    networks: new Set(Object.entries(networks).map(ruleOf)),
+    destinations: new Set(Object.entries(destinations).map(ruleOf)),
+  }
+  return (part, id) => used[part].has(id)
 }
 
 function secretsOf(config: EffectiveConfig, referenced: ReadonlySet<string>): string[] {

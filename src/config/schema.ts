@@ -1,7 +1,10 @@
 /** The shape of postern.yaml. Every option here is enforced somewhere; unknown keys are faults. */
 import { Type, type Static } from 'typebox'
 import { STATUSES } from '../model/status.ts'
-import { choice, DECIMAL_PATTERN, mapOf, matcher, NAME_PATTERN, record } from '../rules/schema.ts'
+import { matcher } from '../rules/schema.ts'
+import { choice, DECIMAL_PATTERN, mapOf, NAME_PATTERN, record } from '../rules/shape.ts'
+import { deliverySettings } from './schema-delivery.ts'
+import { proxy } from './schema-proxy.ts'
 
 const optional = Type.Optional
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
@@ -92,7 +95,12 @@ const admin = record({
   listen: optional(listen),
   tls: optional(tls),
   token: optional(
-    text('Bearer token of the admin API; without it only /metrics, /healthz and /readyz answer'),
+    text(
+      'Bearer token that /metrics asks for; without one everybody who reaches the listener may read',
+    ),
+  ),
+  collect_interval_ms: optional(
+    milliseconds('How often metrics look at the shared state of the store; default 5000', 50),
   ),
 })
 
@@ -217,6 +225,13 @@ const network = record({
     Type.Integer({ minimum: 1, maximum: 366, description: 'Replaces the rule’s dedupe window' }),
   ),
   on_amount_change: optional(choice(['ignore', 'update', 'add'] as const, 'Replaces the rule’s')),
+  max_silence_hours: optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 8760,
+      description: 'Silence of this network that is worth an alert; default none',
+    }),
+  ),
   require_https: optional(
     Type.Boolean({
       description:
@@ -254,31 +269,14 @@ const destination = record({
   accept_unverified: optional(
     Type.Boolean({ description: 'Use a rule whose facts nobody has verified' }),
   ),
-  timeout_ms: optional(Type.Integer({ minimum: 100, maximum: 60000 })),
-  concurrency: optional(Type.Integer({ minimum: 1, maximum: 256 })),
-  rate_per_second: optional(Type.Integer({ minimum: 1, maximum: 100000 })),
-  memory: optional(
-    Type.Integer({
-      minimum: 1,
-      maximum: 100000,
-      description: 'Deliveries held in memory; default 1000',
-    }),
-  ),
-  retry_schedule_ms: optional(
-    Type.Array(milliseconds('Wait'), {
-      minItems: 1,
-      maxItems: 50,
-      description: 'Full jitter is applied; the last repeats',
-    }),
-  ),
-  budget_hours: optional(
-    Type.Number({
-      exclusiveMinimum: 0,
-      maximum: 8760,
-      description: 'From acceptance to dead letter; default 72',
-    }),
-  ),
+  ...deliverySettings,
   allow_private: optional(cidrs('Private networks it may live in')),
+  other_currency: optional(
+    choice(
+      ['drop', 'refuse', 'convert'] as const,
+      'A payout in a currency it does not take: send no amount, dead letter, or convert by `rates`; default: the rule’s',
+    ),
+  ),
 })
 export type DestinationConfig = Static<typeof destination>
 
@@ -342,9 +340,20 @@ export const configSchema = record(
     ),
     networks: mapOf(network, 'Name in the URL → network', NAME_PATTERN),
     destinations: mapOf(destination, 'Name → destination', NAME_PATTERN),
+    rates: optional(
+      mapOf(
+        Type.String({
+          pattern: '^(?!0+(\\.0+)?$)\\d{1,10}(\\.\\d{1,12})?$',
+          description: 'How much one unit of the first is in the second, such as "1.0825"',
+        }),
+        '`EUR/USD` → rate, for destinations that convert; yours to keep up to date',
+        '^[A-Z]{3}/[A-Z]{3}$',
+      ),
+    ),
     routes: Type.Array(route, {
       description: 'A conversion goes to every destination of every route it matches, once each',
     }),
+    proxy: optional(proxy),
     demo: optional({
       ...demo,
       description:

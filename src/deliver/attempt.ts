@@ -10,6 +10,7 @@ import {
   deliveryId,
   type Attempt,
   type DeadReason,
+  type DeliveryRequest,
   type DeliveryResponse,
   type DeliveryVerdict,
   type Destination,
@@ -17,6 +18,8 @@ import {
 import type { Held } from './custody.ts'
 import type { EgressReason } from './egress.ts'
 import { nextStep, type NextStep } from './next-step.ts'
+import type { Sent } from './exchange.ts'
+import type { Tokens } from './tokens.ts'
 import type { Channel } from './transport.ts'
 
 export interface Attempted {
@@ -33,6 +36,8 @@ interface Outcome {
   readonly detail?: string
   readonly isAmbiguous?: boolean
   readonly egress?: EgressReason | undefined
+  /** The access token it went with, to be masked. */
+  readonly token?: string | undefined
 }
 
 /** Enough of an answer to see what is wrong; secrets are masked before it is cut shorter. */
@@ -40,15 +45,21 @@ const EXCERPT = 1_024
 /** "Slow down" without a time. */
 const PAUSE_MS = 1_000
 
-export async function attemptDelivery(
-  held: Held,
-  destination: Destination,
-  channel: Channel,
-  clock: Clock,
-  random: () => number,
-): Promise<Attempted> {
+/** How one destination is reached. */
+export interface Way {
+  readonly destination: Destination
+  readonly channel: Channel
+  /** Where the destination has a grant. */
+  readonly tokens?: Tokens | undefined
+  readonly clock: Clock
+  /** In [0, 1), for jitter. */
+  readonly random: () => number
+}
+
+export async function attemptDelivery(held: Held, way: Way): Promise<Attempted> {
+  const { destination, clock, random } = way
   const started = clock.monotonic()
-  const outcome = await tryOnce(held, destination, channel, clock)
+  const outcome = await tryOnce(held, way)
   const { conversion } = held.record
   const { verdict } = outcome
   const attempts = held.attempts + 1
@@ -75,7 +86,12 @@ export async function attemptDelivery(
       durationMs: clock.monotonic() - started,
       detail:
         outcome.detail &&
-        printable(maskSecrets(outcome.detail.slice(0, EXCERPT), destination.secrets)),
+        printable(
+          maskSecrets(outcome.detail.slice(0, EXCERPT), [
+            ...(outcome.token ? [outcome.token] : []),
+            ...destination.secrets,
+          ]),
+        ),
     },
     next,
     pauseMs: isThrottled ? (verdict.afterMs ?? PAUSE_MS) : undefined,
@@ -83,32 +99,64 @@ export async function attemptDelivery(
   }
 }
 
-async function tryOnce(
-  held: Held,
-  destination: Destination,
-  channel: Channel,
-  clock: Clock,
-): Promise<Outcome> {
+async function tryOnce(held: Held, way: Way): Promise<Outcome> {
+  const { destination, tokens, clock } = way
   const id = deliveryId(held.record.id, destination.id)
   const context = { deliveryId: id, attempt: held.attempts + 1, now: clock.now() }
   try {
     const built = destination.request(held.record, context)
     if (!built.ok) return unbuildable(built.error.reason, built.error.detail)
-    const sent = await channel.send(built.value, id, held.record.hop ?? 1)
-    if (sent.kind === 'answered') return read(sent.response, destination, clock)
-    if (sent.result === 'template_error') return unbuildable('template_error', sent.detail)
-    // A refused address may be a passing fault of the name server, so it is looked up again; but
-    // not for days.
-    const limit = sent.result === 'egress_blocked' ? { maxAttempts: UNLIKELY_ATTEMPTS } : {}
-    return {
-      verdict: { kind: 'retry', result: sent.result, ...limit },
-      detail: sent.detail,
-      isAmbiguous: sent.isAmbiguous,
-      egress: sent.egress,
+    const send: Send = request => way.channel.send(request, id, held.record.hop ?? 1)
+    if (!tokens) {
+      const sent = await send(built.value)
+      if (sent.kind === 'answered') destination.answered?.(held.record, sent.response)
+      return outcomeOf(sent, destination, clock)
     }
+    return await sendWithToken(built.value, send, tokens, way)
   } catch (error) {
     // A fault in a destination's code must not stop the process: it would meet it again at once.
     return unbuildable('template_error', `fault in ${destination.rule}: ${String(error)}`)
+  }
+}
+
+type Send = (request: DeliveryRequest) => Promise<Sent>
+
+async function sendWithToken(
+  request: DeliveryRequest,
+  send: Send,
+  tokens: Tokens,
+  { destination, clock }: Way,
+): Promise<Outcome> {
+  const first = await tokens.get()
+  if (!first.ok) return first.error
+  let token = first.value.text
+  let sent = await send(withToken(request, token))
+  if (sent.kind === 'answered' && sent.response.status === 401 && !first.value.isFresh) {
+    // Withdrawn before its time, as after a change of password: a new one may do.
+    tokens.forget(token)
+    const second = await tokens.get()
+    if (!second.ok) return second.error
+    token = second.value.text
+    sent = await send(withToken(request, token))
+  }
+  return { ...outcomeOf(sent, destination, clock), token }
+}
+
+function withToken(request: DeliveryRequest, token: string): DeliveryRequest {
+  return { ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } }
+}
+
+function outcomeOf(sent: Sent, destination: Destination, clock: Clock): Outcome {
+  if (sent.kind === 'answered') return read(sent.response, destination, clock)
+  if (sent.result === 'template_error') return unbuildable('template_error', sent.detail)
+  // A refused address may be a passing fault of the name server, so it is looked up again; but
+  // not for days.
+  const limit = sent.result === 'egress_blocked' ? { maxAttempts: UNLIKELY_ATTEMPTS } : {}
+  return {
+    verdict: { kind: 'retry', result: sent.result, ...limit },
+    detail: sent.detail,
+    isAmbiguous: sent.isAmbiguous,
+    egress: sent.egress,
   }
 }
 

@@ -6,6 +6,8 @@
 import type { Clock } from '../base/clock.ts'
 
 export type CircuitState = 'closed' | 'open' | 'half_open'
+/** `failing`: it does not answer sensibly; `gone`: 410; `auth`: it refuses the account. */
+export type CircuitReason = 'failing' | 'gone' | 'auth'
 
 const FAILURES_TO_OPEN = 10
 const OPEN_FIRST_MS = 2_000
@@ -20,7 +22,7 @@ export interface Breaker {
   succeeded(): void
   failed(): void
   /** Opens at once, whatever came before. */
-  trip(): void
+  trip(reason: CircuitReason): void
   /** Until a probe is due, in ms; 0 unless open. */
   waitMs(): number
 }
@@ -29,7 +31,8 @@ export interface BreakerOptions {
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
-  readonly changed: (state: CircuitState) => void
+  /** `reason` where it opened. */
+  readonly changed: (state: CircuitState, reason?: CircuitReason) => void
   /** Default 2 s. */
   readonly openFirstMs?: number
 }
@@ -41,18 +44,18 @@ export function createBreaker({ clock, random, changed, openFirstMs }: BreakerOp
   let openMs = firstMs
   let openUntil = 0
 
-  function move(next: CircuitState): void {
+  function move(next: CircuitState, reason?: CircuitReason): void {
     if (state === next) return
     state = next
-    changed(next)
+    changed(next, reason)
   }
 
-  function open(): void {
+  function open(reason: CircuitReason): void {
     const jittered = openMs * (1 - JITTER + 2 * JITTER * random())
     openUntil = clock.monotonic() + Math.min(jittered, OPEN_MAX_MS)
     openMs = Math.min(openMs * 2, OPEN_MAX_MS)
     failures = 0
-    move('open')
+    move('open', reason)
   }
 
   function current(): CircuitState {
@@ -70,11 +73,11 @@ export function createBreaker({ clock, random, changed, openFirstMs }: BreakerOp
       move('closed')
     },
     failed: () => {
-      if (state === 'half_open') return open()
-      if (state === 'closed' && (failures += 1) >= FAILURES_TO_OPEN) open()
+      if (state === 'half_open') return open('failing')
+      if (state === 'closed' && (failures += 1) >= FAILURES_TO_OPEN) open('failing')
     },
-    trip: () => {
-      if (state !== 'open') open()
+    trip: reason => {
+      if (state !== 'open') open(reason)
     },
     waitMs: () => (current() === 'open' ? openUntil - clock.monotonic() : 0),
   }

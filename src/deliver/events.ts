@@ -1,7 +1,7 @@
 /** The facts delivery tells. Declared by who tells them; observe turns each into log and metric. */
 import type { Attempt, DeadReason } from '../model/delivery.ts'
 import type { StoreError } from '../store/store.ts'
-import type { CircuitState } from './breaker.ts'
+import type { CircuitReason, CircuitState } from './breaker.ts'
 import type { EgressReason } from './egress.ts'
 
 /** Why memory gave deliveries to the store queue without attempting them. */
@@ -27,7 +27,14 @@ export interface DeliverEvents {
     readonly cause: HandOverCause
     readonly count: number
   }): void
-  circuit(fact: { readonly destination: string; readonly state: CircuitState }): void
+  circuit(fact: {
+    readonly destination: string
+    readonly state: CircuitState
+    /** Why it opened. */
+    readonly reason?: CircuitReason
+  }): void
+  /** The account is refused: a person has to mend the credentials. */
+  authFailed(fact: { readonly destination: string; readonly detail: string | undefined }): void
   egressBlocked(fact: { readonly destination: string; readonly reason: EgressReason }): void
   /** A store call failed and will be made again. */
   storeFailed(fact: {

@@ -12,7 +12,9 @@ export interface ExchangeRequest {
   readonly path: string
   /** Name, value, name, value …: the form undici copies least. */
   readonly headers: string[]
-  readonly body: string | null
+  readonly body: string | Uint8Array | null
+  /** TLS server name where a Host header differs from the origin. */
+  readonly servername?: string
   /** Close the connection afterwards. */
   readonly reset: boolean
 }

@@ -13,6 +13,7 @@ import { createFifo } from './fifo.ts'
 import { healthOf } from './next-step.ts'
 import { createPace } from './pace.ts'
 import { createRate } from './rate.ts'
+import { createTokens, type Tokens } from './tokens.ts'
 import type { Transport } from './transport.ts'
 
 export interface LaneContext {
@@ -66,6 +67,7 @@ export function createLane(first: Destination, context: LaneContext): Lane {
   const { clock, events, custody, random } = context
   let destination = first
   let channel = context.transport.channel(first.policy)
+  let tokens = tokensFor(first)
   let rate = createRate(first.policy.ratePerSecond)
   const waiting = createFifo<Held>()
   const pace = createPace()
@@ -79,9 +81,15 @@ export function createLane(first: Destination, context: LaneContext): Lane {
   const breaker = createBreaker({
     clock,
     random,
-    changed: state => events.circuit({ destination: id, state }),
+    changed: (state, reason) =>
+      events.circuit({ destination: id, state, ...(reason === undefined ? {} : { reason }) }),
     ...(context.breakerOpenMs === undefined ? {} : { openFirstMs: context.breakerOpenMs }),
   })
+
+  /** A changed grant starts without a token: the old one may be another account's. */
+  function tokensFor({ grant }: Destination): Tokens | undefined {
+    return grant && createTokens({ grant, channel, clock })
+  }
 
   const pauseMs = (): number => Math.max(0, pausedUntil - clock.monotonic())
   const held = (): number => waiting.size() + inFlight
@@ -141,7 +149,8 @@ export function createLane(first: Destination, context: LaneContext): Lane {
 
   async function start(delivery: Held): Promise<void> {
     inFlight += 1
-    const attempted = await attemptDelivery(delivery, destination, channel, clock, random)
+    const way = { destination, channel, tokens, clock, random }
+    const attempted = await attemptDelivery(delivery, way)
     inFlight -= 1
     pace.took(attempted.attempt.durationMs)
     settle(delivery, attempted)
@@ -153,7 +162,8 @@ export function createLane(first: Destination, context: LaneContext): Lane {
   function settle(delivery: Held, { attempt, next, egress }: Attempted): void {
     events.attempted(attempt)
     if (egress) events.egressBlocked({ destination: id, reason: egress })
-    const attempts = attempt.attempt
+    // What parks a destination is not the delivery's fault.
+    const attempts = attempt.result === 'auth_failed' ? delivery.attempts : attempt.attempt
     if (next.end === 'retry') {
       custody.end(delivery, { destination: id, end: 'retry', delayMs: next.delayMs, attempts })
       return
@@ -184,9 +194,11 @@ export function createLane(first: Destination, context: LaneContext): Lane {
   /** What the attempt says of the destination, beyond its own delivery. */
   function learn({ attempt, pauseMs: asked }: Attempted): void {
     const health = healthOf(attempt.result)
+    const isRefused = attempt.result === 'auth_failed'
     if (health === 'alive' || health === 'throttled') breaker.succeeded()
     if (health === 'failing') breaker.failed()
-    if (health === 'gone') breaker.trip()
+    if (health === 'gone') breaker.trip(isRefused ? 'auth' : 'gone')
+    if (isRefused) events.authFailed({ destination: id, detail: attempt.detail })
     if (asked !== undefined) pausedUntil = Math.max(pausedUntil, clock.monotonic() + asked)
     if (waiting.size() === 0) return
     if (breaker.state() === 'open') handOver('circuit', breaker.waitMs())
@@ -194,7 +206,8 @@ export function createLane(first: Destination, context: LaneContext): Lane {
   }
 
   return {
-    timeoutMs: () => destination.policy.timeoutMs,
+    // With a token: to get it, to use it, and once more where it had been withdrawn.
+    timeoutMs: () => destination.policy.timeoutMs * (destination.grant ? 4 : 1),
     hasRoom: () =>
       !isStopped &&
       held() < destination.policy.memory &&
@@ -236,6 +249,7 @@ export function createLane(first: Destination, context: LaneContext): Lane {
       const old = channel
       channel = context.transport.channel(next.policy)
       rate = createRate(next.policy.ratePerSecond)
+      tokens = tokensFor(next)
       destination = next
       old.close()
     },

@@ -29,10 +29,14 @@ export interface Tried {
   readonly random: number
 }
 
+/** Due again when a probe may be due; the open circuit decides when it goes out. */
+const PARKED_MS = 1_000
+
 export function nextStep(tried: Tried): NextStep {
   const { verdict, attempts, policy, now } = tried
   if (verdict.kind === 'delivered') return { end: 'delivered' }
   if (verdict.kind === 'dead') return { end: 'dead', reason: verdict.reason }
+  if (verdict.kind === 'park') return { end: 'retry', delayMs: PARKED_MS }
   if (tried.isAmbiguous && !policy.retryAfterAmbiguous) return { end: 'dead', reason: 'rejected' }
   if (verdict.maxAttempts !== undefined && attempts >= verdict.maxAttempts) {
     const reason = verdict.result === 'egress_blocked' ? 'egress_blocked' : 'rejected'
@@ -70,6 +74,7 @@ const HEALTH: Readonly<Record<AttemptResult, Health>> = {
   tls_error: 'failing',
   reset: 'failing',
   // Nothing was sent, so nothing was learned.
+  auth_failed: 'gone',
   egress_blocked: 'unknown',
   template_error: 'unknown',
 }

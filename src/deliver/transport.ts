@@ -87,7 +87,9 @@ export function createTransport(options: TransportOptions): Transport {
           method: request.method,
           path,
           headers: headersOf(request, userAgent, id, hop),
-          body: request.body ?? null,
+          body: request.bytes ?? request.body ?? null,
+          // Or undici would take the TLS name from the Host header, which a postback chooses.
+          ...(request.host === undefined ? {} : { servername: nameOf(origin) }),
           // A kept-alive connection can die unseen, and then nobody knows whether the request was
           // read. Where a repeat could count twice, a connection of its own avoids the question.
           reset: !policy.retryAfterAmbiguous,
@@ -124,6 +126,10 @@ function splitUrl(url: string): { readonly origin: string; readonly path: string
   return { origin: url.slice(0, host + end), path: path.startsWith('/') ? path : `/${path}` }
 }
 
+function nameOf(origin: string): string {
+  return new URL(origin).hostname
+}
+
 /** What undici or this gateway decides, not a destination. */
 const NOT_THEIRS = new Set(['host', 'connection', 'content-length', 'transfer-encoding'])
 
@@ -142,6 +148,7 @@ function headersOf(
     'postern-hop',
     String(hop),
   ]
+  if (request.host !== undefined) headers.push('host', request.host)
   let hasAgent = false
   for (const name in request.headers) {
     if (NOT_THEIRS.has(name) || name === 'accept-encoding' || name.startsWith('postern-')) continue

@@ -6,7 +6,7 @@ import { resultOfStatus, verdictOfStatus } from '../model/answer.ts'
 import type { AttemptResult, DeliveryResponse, DeliveryVerdict } from '../model/delivery.ts'
 import { parseJsonPath, type JsonPath } from '../rules/json-path.ts'
 import { compilePattern } from '../rules/match.ts'
-import type { DestinationRule, ResponseTest } from '../rules/schema.ts'
+import type { DestinationRule, ResponseTest } from '../rules/destination-schema.ts'
 import { ruleFault, type DestinationFault, type Path } from './fault.ts'
 
 export type ReadAnswer = (response: DeliveryResponse, now: number) => DeliveryVerdict

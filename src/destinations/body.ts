@@ -1,5 +1,5 @@
 /** The body of a request: a form, JSON, or text, with values encoded for what it is. */
-import type { RequestTemplate } from '../rules/schema.ts'
+import type { RequestTemplate } from '../rules/destination-schema.ts'
 import { encodeForm, encodeJson, type Encode } from '../rules/template.ts'
 import { ruleFault, type Path } from './fault.ts'
 import { compileJson } from './json-body.ts'

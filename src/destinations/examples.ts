@@ -2,6 +2,7 @@
  * Runs the examples of a rule or type: conversion → exact request, response → verdict. The
  * examples are the rule's tests and its documentation, so nothing in them is matched loosely.
  */
+import { fail, ok, type Result } from '../base/result.ts'
 import {
   CURRENCY_FIELDS,
   MONEY_FIELDS,
@@ -11,15 +12,15 @@ import {
 } from '../model/conversion.ts'
 import {
   deliveryId,
+  type DeliveryContext,
   type DeliveryRecord,
   type DeliveryRequest,
   type DeliveryVerdict,
-  type Destination,
 } from '../model/delivery.ts'
 import { STATUSES, type Status } from '../model/status.ts'
-import type { DestinationExample, DestinationRule } from '../rules/schema.ts'
+import type { DestinationExample, DestinationRule } from '../rules/destination-schema.ts'
 import type { DestinationType } from './define.ts'
-import { createDestination } from './registry.ts'
+import { createDestination, type ConfiguredDestination } from './registry.ts'
 
 export interface ExampleResult {
   readonly ok: boolean
@@ -47,21 +48,42 @@ const SALE: Conversion = {
   q: {},
 }
 
+/** An example's destination with the one delivery that it shows. */
+export interface OpenExample {
+  readonly destination: ConfiguredDestination
+  readonly record: DeliveryRecord
+  readonly context: DeliveryContext
+}
+
+/** Or what is wrong with it, one line each. */
+export function openDestinationExample(
+  source: DestinationRule | DestinationType,
+  example: DestinationExample,
+): Result<OpenExample, readonly string[]> {
+  const created = createDestination(DESTINATION, { settings: settingsOf(source, example) }, source)
+  if (!created.ok) {
+    return fail(created.error.map(({ path, message }) => `${path.join('.')}: ${message}`))
+  }
+  const differences: string[] = []
+  const record = { id: RECORD, conversion: exampleConversion(example.conversion, differences) }
+  const context = { deliveryId: deliveryId(RECORD, DESTINATION), attempt: 1, now: NOW }
+  return differences.length > 0
+    ? fail(differences)
+    : ok({ destination: created.value, record, context })
+}
+
 export function runDestinationExample(
   source: DestinationRule | DestinationType,
   example: DestinationExample,
 ): ExampleResult {
+  const opened = openDestinationExample(source, example)
+  if (!opened.ok) return { ok: false, differences: opened.error }
   const differences: string[] = []
-  const created = createDestination(DESTINATION, { settings: settingsOf(source, example) }, source)
-  if (!created.ok) {
-    for (const { path, message } of created.error) differences.push(`${path.join('.')}: ${message}`)
-    return { ok: false, differences }
-  }
-  const conversion = conversionOf(example.conversion, differences)
-  checkRequest(created.value, { id: RECORD, conversion }, example, differences)
+  const { destination } = opened.value
+  checkRequest(opened.value, example, differences)
   for (const [i, response] of (example.responses ?? []).entries()) {
     const { status, headers = {}, body = '' } = response
-    const verdict = wordOf(created.value.verdict({ status, headers, body }, NOW))
+    const verdict = wordOf(destination.verdict({ status, headers, body }, NOW))
     compare(`responses.${i}.verdict`, response.verdict, verdict, differences)
   }
   return { ok: differences.length === 0, differences }
@@ -90,7 +112,11 @@ const TEXT: ReadonlySet<string> = new Set([
 ])
 const TIMES: ReadonlySet<string> = new Set([...TIME_FIELDS, 'received_at'])
 
-function conversionOf(fields: Readonly<Record<string, string>>, differences: string[]): Conversion {
+/** The plain sale with these fields; what cannot be read is added to `differences`. */
+export function exampleConversion(
+  fields: Readonly<Record<string, string>>,
+  differences: string[],
+): Conversion {
   const conversion: Record<string, unknown> = { ...SALE }
   const q: Record<string, string> = {}
   for (const [name, value] of Object.entries(fields)) {
@@ -107,8 +133,7 @@ function conversionOf(fields: Readonly<Record<string, string>>, differences: str
 }
 
 function checkRequest(
-  destination: Destination,
-  record: DeliveryRecord,
+  { destination, record, context }: OpenExample,
   example: DestinationExample,
   differences: string[],
 ): void {
@@ -117,7 +142,6 @@ function checkRequest(
     differences.push(`conversion.status: ${record.conversion.status} is never sent there`)
     return
   }
-  const context = { deliveryId: deliveryId(RECORD, DESTINATION), attempt: 1, now: NOW }
   const built = destination.request(record, context)
   if (!built.ok) {
     const { reason, detail } = built.error
@@ -149,7 +173,8 @@ function lowerKeys(headers: Readonly<Record<string, string>>): Map<string, strin
   return new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
 
-function wordOf(verdict: DeliveryVerdict): string {
+/** The word of examples and commands. */
+export function wordOf(verdict: DeliveryVerdict): string {
   return verdict.kind === 'delivered' && verdict.result === 'duplicate' ? 'duplicate' : verdict.kind
 }
 

@@ -2,7 +2,7 @@
  * JSON templates. The text of the body is put together from pieces that were encoded at load; a
  * number goes from the conversion's digits to the body's digits and is never a float between.
  */
-import type { JsonTemplate } from '../rules/schema.ts'
+import type { JsonTemplate } from '../rules/destination-schema.ts'
 import { encodeJson } from '../rules/template.ts'
 import { ruleFault, type Path } from './fault.ts'
 import { holdsPlaceholder } from './placeholder.ts'

@@ -8,7 +8,8 @@ import type { Conversion } from '../model/conversion.ts'
 import type { RequestFault } from '../model/delivery.ts'
 import { conversionFields, MACRO_ALIASES } from '../rules/fields.ts'
 import type { Macro, Macros } from '../rules/template.ts'
-import { compilePayout, type MoneyPolicy } from './payout.ts'
+import type { MoneyPolicy } from './money.ts'
+import { compilePayout } from './payout.ts'
 import { holdsUnreplaced, isUnreplaced } from './placeholder.ts'
 import type { RequestSource } from './source.ts'
 
@@ -17,7 +18,7 @@ export type ReadField = (conversion: Conversion) => string | undefined
 export interface MacroOptions {
   readonly destination: string
   readonly settings: ReadonlyMap<string, string>
-  readonly money: MoneyPolicy | undefined
+  readonly money: MoneyPolicy
   /** Where this destination's click id is carried, when not in `click_id`. */
   readonly clickId: ReadField | undefined
 }

@@ -16,4 +16,6 @@ export interface DestinationOptions {
   readonly retry_schedule_ms?: readonly number[]
   readonly budget_hours?: number
   readonly allow_private?: readonly string[]
+  /** For a destination that takes one currency: instead of what its rule says. */
+  readonly other_currency?: 'drop' | 'refuse' | 'convert'
 }

@@ -1,10 +1,9 @@
 /** `{payout}` as one destination gets it: the route's share, then its currency and digits. */
-import { fixed, share, shift } from '../base/decimal.ts'
+import { fixed, multiply, share, shift } from '../base/decimal.ts'
 import type { DeliveryRecord } from '../model/delivery.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { MoneyPolicy } from './money.ts'
 import type { RequestSource } from './source.ts'
 
-export type MoneyPolicy = NonNullable<DestinationRule['money']>
 type Amount = (source: RequestSource) => string | undefined
 
 /** Exact and unrounded; undefined where the conversion has no payout. */
@@ -16,38 +15,54 @@ export function sharedPayout(record: DeliveryRecord, destination: string): strin
   return share(payout, shares[destination] ?? '100')
 }
 
+/** Fraction digits of a converted amount where the rule names none; half a cent is real money here. */
+const CONVERTED_DIGITS = 4
+
 /**
  * `units` for `{payout}`, `cents` for `{payout_cents}`. A payout in a currency that the destination
- * does not take is left out or sets a fault: a bare number would be read as the wrong money. A
- * payout without a currency counts as another one.
+ * does not take is left out, converted or sets a fault: a bare number would be read as the wrong
+ * money. A payout without a currency counts as another one.
  */
 export function compilePayout(
   destination: string,
-  policy: MoneyPolicy = {},
+  policy: MoneyPolicy,
 ): { readonly units: Amount; readonly cents: Amount } {
-  const { currency: only, on_other: onOther = 'refuse', digits } = policy
-  const exact: Amount = source => {
+  const { digits } = policy
+  const exact = compileExact(destination, policy)
+  const round =
+    (digits: number, places: number): Amount =>
+    source => {
+      const amount = exact(source)
+      return amount === undefined ? undefined : fixed(shift(amount, places), digits)
+    }
+  const converts = policy.currency !== undefined && policy.onOther === 'convert'
+  const rounded = round(digits ?? CONVERTED_DIGITS, 0)
+  const units: Amount =
+    digits !== undefined
+      ? rounded
+      : converts
+        ? source => (source.conversion.currency === policy.currency ? exact : rounded)(source)
+        : exact
+  return { units, cents: round(0, -2) }
+}
+
+function compileExact(
+  destination: string,
+  { currency: only, onOther, rates }: MoneyPolicy,
+): Amount {
+  return source => {
     const amount = sharedPayout(source.record, destination)
     if (amount === undefined || only === undefined) return amount
-    if (source.conversion.currency === only) return amount
-    if (onOther === 'refuse') {
-      source.fault ??= {
-        reason: 'template_error',
-        detail: `the payout is not in ${only}, the only currency this destination takes`,
-      }
-    }
+    const { currency } = source.conversion
+    if (currency === only) return amount
+    if (onOther === 'drop') return undefined
+    const rate = onOther === 'convert' ? rates.get(currency ?? '') : undefined
+    if (rate !== undefined) return multiply(amount, rate)
+    const detail =
+      onOther === 'convert'
+        ? `no rate from ${currency || 'an unnamed currency'} to ${only} is configured`
+        : `the payout is not in ${only}, the only currency this destination takes`
+    source.fault ??= { reason: 'template_error', detail }
     return undefined
   }
-  const units: Amount =
-    digits === undefined
-      ? exact
-      : source => {
-          const amount = exact(source)
-          return amount === undefined ? undefined : fixed(amount, digits)
-        }
-  const cents: Amount = source => {
-    const amount = exact(source)
-    return amount === undefined ? undefined : fixed(shift(amount, -2), 0)
-  }
-  return { units, cents }
 }

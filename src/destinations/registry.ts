@@ -5,24 +5,31 @@
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Conversion } from '../model/conversion.ts'
 import type { DeliveryRecord, Destination } from '../model/delivery.ts'
-import { STATUSES, type Status } from '../model/status.ts'
+import { STATUSES } from '../model/status.ts'
 import { conversionFields } from '../rules/fields.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { DestinationRule } from '../rules/destination-schema.ts'
 import { nearest } from '../rules/similar.ts'
 import { compileTemplate } from '../rules/template.ts'
+import { AD_PLATFORMS } from './ads/platforms.ts'
 import type { DestinationType } from './define.ts'
 import { configFault, type DestinationFault } from './fault.ts'
 import { IDS, unreplacedFault, type ReadField } from './macros.ts'
 import type { DestinationOptions } from './options.ts'
+import { resolveMoney, type Rates } from './money.ts'
 import { sharedPayout } from './payout.ts'
 import { holdsUnreplaced } from './placeholder.ts'
 import { policyOf } from './policy.ts'
 import { resolveSettings } from './settings.ts'
 import { compileRule, type CompiledDestination } from './template.ts'
+import { rewardsWebhook } from './rewards-webhook.ts'
 import { webhook } from './webhook.ts'
 
 /** Destinations in code, by type. Everything else is a rule file. */
-export const DESTINATION_TYPES: readonly DestinationType[] = [webhook]
+export const DESTINATION_TYPES: readonly DestinationType[] = [
+  ...AD_PLATFORMS,
+  rewardsWebhook,
+  webhook,
+].toSorted((a, b) => (a.type < b.type ? -1 : 1))
 
 export interface ConfiguredDestination extends Destination {
   /** `scheme://host[:port]` of every place it sends to, for the egress check at load. */
@@ -33,28 +40,31 @@ export function createDestination(
   id: string,
   options: DestinationOptions,
   source: DestinationRule | DestinationType,
+  rates: Rates = {},
 ): Result<ConfiguredDestination, DestinationFault[]> {
   const faults: DestinationFault[] = []
   const clickId = compileClickId(options.click_id_from, faults)
-  const isWanted = compileWanted(source.statuses, options, faults)
+  const isWanted = compileWanted(source, options, faults)
   const settings = resolveSettings(source.settings ?? {}, options.settings ?? {})
   if (!settings.ok) return fail([...faults, ...settings.error])
   const { values, secrets } = settings.value
+  const declared = isType(source) ? undefined : source.money
+  const money = resolveMoney(declared, options.other_currency, rates, faults)
   const compiled = isType(source)
     ? openType(source, id, values, clickId)
-    : compileRule(source, id, values, clickId)
+    : compileRule(source, { destination: id, settings: values, money, clickId })
   if (!compiled.ok) return fail([...faults, ...compiled.error])
   if (faults.length > 0) return fail(faults)
-  const { origins, wants, request, verdict } = compiled.value
+  const { wants } = compiled.value
+  const { identity } = isType(source) ? source : {}
   return ok({
+    ...compiled.value,
+    ...(identity ? { identity } : {}),
     id,
     rule: isType(source) ? source.type : (options.rule ?? id),
     wants: conversion => isWanted(conversion) && wants(conversion),
-    request,
-    verdict,
     policy: policyOf(options, isType(source) ? (source.policy ?? {}) : source),
-    secrets,
-    origins,
+    secrets: [...secrets, ...compiled.value.secrets].toSorted((a, b) => b.length - a.length),
   })
 }
 
@@ -76,16 +86,17 @@ function openType(
       ),
     )
   }
-  const { origins, wants, request } = opened.value
+  const { request } = opened.value
   return ok({
-    origins,
-    wants,
+    ...opened.value,
+    secrets: [],
     verdict: type.verdict,
     request: (record, context) => {
       const conversion = conversionFor(id, record, clickId)
       const unreplaced = IDS.find(field => holdsUnreplaced(conversion[field] ?? ''))
       if (unreplaced) return fail(unreplacedFault(unreplaced))
-      return request(conversion, { ...context, recordId: record.id })
+      const own = clickId ? { ownClickId: conversion.click_id } : {}
+      return request(conversion, { ...context, ...own, recordId: record.id })
     },
   })
 }
@@ -130,11 +141,14 @@ function compileClickId(
 
 /** Statuses the rule takes and the configuration lets through, and the configuration's events. */
 function compileWanted(
-  taken: readonly Status[] = STATUSES,
-  { statuses = STATUSES, events }: DestinationOptions,
+  source: DestinationRule | DestinationType,
+  { statuses, events }: DestinationOptions,
   faults: DestinationFault[],
 ): Destination['wants'] {
-  const wanted = new Set(taken.filter(status => statuses.includes(status)))
+  const taken = source.statuses ?? STATUSES
+  const preset = isType(source) ? source.defaultStatuses : undefined
+  const asked = statuses ?? preset ?? STATUSES
+  const wanted = new Set(taken.filter(status => asked.includes(status)))
   if (wanted.size === 0) {
     const message = `nothing would be sent: this destination takes ${taken.join(', ')} only`
     faults.push(configFault(['statuses'], message))

@@ -1,13 +1,21 @@
 /** The values that an operator sets for a destination, checked against what it declares. */
 import { fail, ok, type Result } from '../base/result.ts'
 import { compileWholePattern } from '../rules/match.ts'
-import type { DestinationRule } from '../rules/schema.ts'
+import type { DestinationRule } from '../rules/destination-schema.ts'
 import { nearest } from '../rules/similar.ts'
 import { encodeForm, encodeJson, encodeUrl } from '../rules/template.ts'
 import { configFault, ruleFault, type DestinationFault } from './fault.ts'
 import { holdsPlaceholder } from './placeholder.ts'
 
-export type SettingDeclarations = NonNullable<DestinationRule['settings']>
+export interface SettingDeclaration extends Declared {
+  /**
+   * Only for types in code. `template`: the value may hold macros; `document`: it is a file, with
+   * the line breaks and braces of one.
+   */
+  readonly holds?: 'template' | 'document'
+}
+type Declared = NonNullable<DestinationRule['settings']>[string]
+export type SettingDeclarations = Readonly<Record<string, SettingDeclaration>>
 
 export interface Settings {
   /** Every declared setting; an optional one that is not set is empty. */
@@ -37,7 +45,7 @@ export function resolveSettings(
       faults.push(configFault(path, `setting "${name}" is missing`, declaration.title))
       continue
     }
-    const problem = value === '' ? undefined : problemOf(value)
+    const problem = value === '' ? undefined : problemOf(value, declaration)
     if (problem) faults.push(configFault(path, `setting "${name}" ${problem}`, declaration.title))
     if (declaration.pattern !== undefined && value !== '') {
       const pattern = compileWholePattern(declaration.pattern)
@@ -60,8 +68,10 @@ export function resolveSettings(
 
 const same = (value: string): string => value
 
-function problemOf(value: string): string | undefined {
+function problemOf(value: string, { holds }: SettingDeclaration): string | undefined {
+  if (holds === 'document') return undefined
   if (/[\u0000-\u001f\u007f]/.test(value)) return 'holds a control character or a line break'
-  if (holdsPlaceholder(value)) return 'still holds a placeholder; enter the real value'
+  if (holds !== 'template' && holdsPlaceholder(value))
+    return 'still holds a placeholder; enter the real value'
   return undefined
 }

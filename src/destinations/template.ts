@@ -3,49 +3,94 @@
  * request and read an answer. Everything is compiled here; an attempt only joins strings.
  */
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Destination } from '../model/delivery.ts'
-import type { DestinationRule, RequestTemplate } from '../rules/schema.ts'
+import type { Destination, RequestFault } from '../model/delivery.ts'
+import { STATUSES, type Status } from '../model/status.ts'
+import type { DestinationRule, RequestTemplate } from '../rules/destination-schema.ts'
+import { compileMatcher } from '../rules/match.ts'
 import type { Macros } from '../rules/template.ts'
 import { compileAnswer } from './answer.ts'
+import { compileBasicAuth } from './basic-auth.ts'
 import { compileBody } from './body.ts'
 import { ruleFault, type DestinationFault, type Path } from './fault.ts'
 import { compileHeaders } from './headers.ts'
 import { destinationMacros, settingMacros, type ReadField } from './macros.ts'
+import type { MoneyPolicy } from './money.ts'
 import { compileUrl } from './request-url.ts'
+import { withSignatures } from './signature.ts'
 import type { RequestSource } from './source.ts'
 import type { Scope } from './value.ts'
 
 /** What a rule and a type in code have in common once they are compiled. */
-export interface CompiledDestination extends Pick<Destination, 'wants' | 'request' | 'verdict'> {
+export interface CompiledDestination extends Pick<
+  Destination,
+  'wants' | 'request' | 'verdict' | 'test' | 'grant'
+> {
   readonly origins: readonly string[]
+  /** Forms of the secret settings that are made here, to be masked. */
+  readonly secrets: readonly string[]
+}
+
+export interface RuleOptions {
+  readonly destination: string
+  readonly settings: ReadonlyMap<string, string>
+  readonly money: MoneyPolicy
+  readonly clickId: ReadField | undefined
 }
 
 export function compileRule(
   rule: DestinationRule,
-  destination: string,
-  settings: ReadonlyMap<string, string>,
-  clickId: ReadField | undefined,
+  options: RuleOptions,
 ): Result<CompiledDestination, DestinationFault[]> {
   const faults: DestinationFault[] = []
-  const macros = destinationMacros({ destination, settings, money: rule.money, clickId })
-  const scope: Scope = { macros, settings: settingMacros(settings), faults }
-  const isComplete = compileRequired(rule.required ?? [], macros, faults)
-  const request = compileRequest(rule.request, settings, ['request'], scope)
+  const { settings } = options
+  const plain = destinationMacros(options)
+  const scope = { macros: plain, settings: settingMacros<void>(settings), faults }
+  const macros = withSignatures(rule.signatures, scope)
+  const isComplete = compileRequired(rule.required ?? [], plain, faults)
+  const isIdentified = compileMust(rule.must, plain, faults)
+  const requests = compileRequests(rule, settings, { ...scope, macros })
   const verdict = compileAnswer(rule.answer, ['answer'], faults)
   if (faults.length > 0) return fail(faults)
+  const all = [...new Set(requests.values())]
   return ok({
-    origins: [request.origin],
+    origins: [...new Set(all.map(({ origin }) => origin))],
+    secrets: all.flatMap(({ secrets }) => secrets),
     wants: () => true,
     verdict,
     request: (record, context) => {
-      const source = { record, conversion: record.conversion, context, fault: undefined }
-      return isComplete(source) ? request.build(source) : failed(source)
+      const { conversion } = record
+      const source = { record, conversion, context, fault: undefined }
+      const request = requests.get(conversion.status)
+      const isFit = isComplete(source) && isIdentified(source)
+      return request && isFit ? request.build(source) : failed(source)
     },
   })
 }
 
+/** Each status with the request it is told by. */
+function compileRequests(
+  rule: DestinationRule,
+  settings: ReadonlyMap<string, string>,
+  scope: Scope,
+): ReadonlyMap<Status, CompiledRequest> {
+  const { statuses = STATUSES, requests_by_status: special = {} } = rule
+  const general = compileRequest(rule.request, settings, ['request'], scope)
+  const requests = new Map(STATUSES.map(status => [status, general]))
+  for (const status of STATUSES) {
+    const template = special[status]
+    if (!template) continue
+    const path = ['requests_by_status', status]
+    if (!statuses.includes(status)) {
+      scope.faults.push(ruleFault(path, `${status} is not among the statuses it takes`))
+    }
+    requests.set(status, compileRequest(template, settings, path, scope))
+  }
+  return requests
+}
+
 interface CompiledRequest {
   readonly origin: string
+  readonly secrets: readonly string[]
   build(source: RequestSource): ReturnType<Destination['request']>
 }
 
@@ -58,14 +103,16 @@ function compileRequest(
   const { method } = template
   const url = compileUrl(template, settings, path, scope)
   const body = compileBody(template, path, scope)
+  const auth = compileBasicAuth(template, path, scope)
   const headers = compileHeaders(
-    template.headers ?? {},
+    { ...template.headers, ...auth.headers },
     body?.contentType,
     [...path, 'headers'],
     scope,
   )
   return {
     origin: url.origin,
+    secrets: auth.secrets,
     build: source => {
       const request = {
         method,
@@ -97,6 +144,31 @@ function compileRequired(
     }
     return true
   }
+}
+
+/** Sets a fault where the rule's matcher does not hold. */
+function compileMust(
+  must: DestinationRule['must'],
+  macros: Macros<RequestSource>,
+  faults: DestinationFault[],
+): (source: RequestSource) => boolean {
+  if (!must) return () => true
+  const matcher = compileMatcher(must, macros, ['must'])
+  if (!matcher.ok) {
+    faults.push(...matcher.error.map(({ path, message, hint }) => ruleFault(path, message, hint)))
+    return () => true
+  }
+  const holds = matcher.value
+  return source => {
+    const isFit = holds(source)
+    if (!isFit) source.fault ??= UNIDENTIFIED
+    return isFit
+  }
+}
+
+const UNIDENTIFIED: RequestFault = {
+  reason: 'insufficient_identity',
+  detail: 'no id came that this destination could find it by; see `must` in its rule',
 }
 
 function failed(source: RequestSource): ReturnType<Destination['request']> {

@@ -13,10 +13,11 @@ export const TEXT_FIELDS = [
   ...SUBS,
   // The end user and device, not the sender.
   'ip', 'user_agent', 'country', 'email', 'phone', 'first_name', 'last_name', 'city', 'region', 'zip',
-  'gaid', 'idfa', 'idfv', 'android_id',
-  // Ad click ids and cookies.
-  'fbclid', 'fbc', 'fbp', 'gclid', 'gbraid', 'wbraid', 'ttclid', 'ttp', 'msclkid', 'sccid', 'twclid',
-  'li_fat_id', 'rdt_cid', 'epik', 'landing_url',
+  'birth_date', 'gender', 'gaid', 'idfa', 'idfv', 'android_id',
+  // Ad click ids and cookies. `scid` is Snapchat's cookie, `sccid` its click id.
+  'fbclid', 'fbc', 'fbp', 'gclid', 'gbraid', 'wbraid', 'dclid', 'ttclid', 'ttp', 'msclkid', 'sccid', 'scid',
+  'twclid', 'li_fat_id', 'rdt_cid', 'rdt_uuid', 'epik', 'qclid', 'ndclid', 'ga_client_id', 'ga_session_id',
+  'landing_url',
 ] as const // prettier-ignore
 export type TextField = (typeof TEXT_FIELDS)[number]
 

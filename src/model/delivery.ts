@@ -1,7 +1,19 @@
 /** Conversion × destination: the durable unit of work, and what its attempts can come to. */
 import type { Result } from '../base/result.ts'
-import type { Conversion } from './conversion.ts'
+import type { Conversion, TextField } from './conversion.ts'
 import type { Status } from './status.ts'
+
+/** The request of a postback as it came, kept for a tracker that stands behind this gateway. */
+export interface OriginalRequest {
+  readonly method: 'GET' | 'POST'
+  /** Path and query, byte for byte. */
+  readonly target: string
+  readonly host: string
+  /** End-to-end headers; names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Base64 of the raw body; absent where there was none. */
+  readonly body?: string
+}
 
 /** What the store keeps once per accepted postback; every delivery of it reads this. */
 export interface DeliveryRecord {
@@ -12,6 +24,8 @@ export interface DeliveryRecord {
   readonly shares?: Readonly<Record<string, string>>
   /** Gateways on its way, this one counted; absent means 1. Sent on, so that a loop is noticed. */
   readonly hop?: number
+  /** Where the tracker behind this gateway is one of the destinations. */
+  readonly original?: OriginalRequest
 }
 
 /**
@@ -28,6 +42,10 @@ export interface DeliveryRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | undefined
+  /** Sent instead of `body` where the bytes are no UTF-8 text. */
+  readonly bytes?: Uint8Array
+  /** Host header where it is not that of `url`; where to connect and TLS are always by `url`. */
+  readonly host?: string
 }
 
 export interface DeliveryResponse {
@@ -54,6 +72,7 @@ export const ATTEMPT_RESULTS = [
   'reset',
   'egress_blocked',
   'template_error',
+  'auth_failed',
 ] as const
 export type AttemptResult = (typeof ATTEMPT_RESULTS)[number]
 
@@ -70,6 +89,11 @@ export type DeliveryVerdict =
       readonly afterMs?: number
       readonly maxAttempts?: number
     }
+  /**
+   * The account is refused, not this delivery: the destination is parked until its credentials work
+   * again, and neither attempts nor the budget of a delivery are used up.
+   */
+  | { readonly kind: 'park'; readonly result: 'auth_failed' }
   /** Never by itself again: a dead letter. */
   | { readonly kind: 'dead'; readonly result: AttemptResult; readonly reason: DeadReason }
 
@@ -100,6 +124,16 @@ export interface DeliveryContext {
   readonly attempt: number
   /** Epoch milliseconds of this attempt. */
   readonly now: number
+  /** Build it so that the destination does not count it; only where `Destination.test` is there. */
+  readonly isTest?: boolean
+}
+
+/** An OAuth 2.0 grant. What it sends depends on the time only; the transport sends it. */
+export interface TokenGrant {
+  /** The token endpoint. */
+  readonly url: string
+  /** The form to post at this time, epoch ms: a refresh token, or an assertion signed for it. */
+  form(now: number): Readonly<Record<string, string>>
 }
 
 /**
@@ -115,9 +149,17 @@ export interface Destination {
   wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
   request(record: DeliveryRecord, context: DeliveryContext): Result<DeliveryRequest, RequestFault>
   verdict(response: DeliveryResponse, now: number): DeliveryVerdict
+  /** Told of every answer; for what is compared with it, never to change what follows. */
+  answered?(record: DeliveryRecord, response: DeliveryResponse): void
   readonly policy: DeliveryPolicy
   /** Values to mask wherever a request of it is shown. */
   readonly secrets: readonly string[]
+  /** Where it has a test mode: empty, or the setting that is missing for it. */
+  readonly test?: { readonly missing?: string }
+  /** Every request needs `authorization: Bearer <token>` from this grant, added when it is sent. */
+  readonly grant?: TokenGrant
+  /** Fields by which it recognizes a person or a click; undefined where it takes any conversion. */
+  readonly identity?: readonly TextField[]
 }
 
 export interface DeliveryPolicy {

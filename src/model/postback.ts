@@ -1,4 +1,5 @@
 /** One inbound HTTP call reporting a conversion, read but not yet believed. */
+import type { OriginalRequest } from './delivery.ts'
 
 /** JSON with every number as the text that was sent: a 20-digit id stays exact. */
 export class JsonNumber {
@@ -10,7 +11,8 @@ export class JsonNumber {
 export type Json = null | boolean | string | JsonNumber | Json[] | JsonObject
 export type JsonObject = Map<string, Json>
 
-export type ParamSource = 'query' | 'form' | 'json'
+/** `embedded`: in a query string that was itself the value of a parameter. */
+export type ParamSource = 'query' | 'form' | 'json' | 'embedded'
 
 /** One name-value pair, in the order it was sent. */
 export interface Param {
@@ -49,6 +51,8 @@ export interface Postback {
   readonly client: string | undefined
   /** Epoch milliseconds. */
   readonly receivedAt: number
+  /** Kept where the tracker behind this gateway is to get the request itself. */
+  readonly original?: OriginalRequest
 }
 
 declare const verified: unique symbol

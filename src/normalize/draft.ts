@@ -2,6 +2,7 @@
  * What a postback's picked values come to, field by field. Each field has one reader, compiled at
  * load from the rule's formats; it fills the draft or says why the value cannot be used.
  */
+import { parseDecimal } from '../base/decimal.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import {
   CURRENCY_FIELDS,
@@ -45,6 +46,10 @@ export function compileReaders(
   rule: FormatRules,
 ): Result<readonly ReadValue[], readonly RuleFault[]> {
   const faults: RuleFault[] = []
+  if (rule.money?.multi && rule.money.decimal_comma) {
+    const message = 'a comma is either between amounts or inside one'
+    faults.push({ path: ['money', 'multi'], message, hint: 'remove `decimal_comma`' })
+  }
   const readers = fields.map(field => compileReader(field, rule, faults))
   return faults.length > 0 ? fail(faults) : ok(readers)
 }
@@ -83,6 +88,8 @@ function eventReader(map: Readonly<Record<string, string>>): ReadValue {
 
 function moneyReader(field: MoneyField, money: NonNullable<NetworkRule['money']>): ReadValue {
   const format: MoneyFormat = {
+    multi: money.multi,
+    words: money.words && wordsOf(money.words),
     places: money.places?.[field] ?? 0,
     decimalComma: money.decimal_comma ?? false,
     symbols: money.symbols ?? false,
@@ -93,11 +100,20 @@ function moneyReader(field: MoneyField, money: NonNullable<NetworkRule['money']>
   return (draft, value) => {
     const amount = parseAmount(value, format)
     if (!amount) return notAmount
+    if (amount === 'none') return undefined
     if (exceeds(amount.value, max)) return tooMuch
     if (amount.isNegative) draft.negative ??= field
     draft.fields[field] = amount.value
     return undefined
   }
+}
+
+function wordsOf(words: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+  const pairs = Object.entries(words).map(([word, amount]): [string, string] => [
+    word.trim().toLowerCase(),
+    parseDecimal(amount) ?? amount,
+  ])
+  return new Map(pairs)
 }
 
 function currencyReader(field: CurrencyField): ReadValue {

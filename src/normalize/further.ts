@@ -6,7 +6,7 @@ import { isSecretName } from '../base/redact.ts'
 import type { Postback } from '../model/postback.ts'
 import { formOf } from './macro-guard.ts'
 import type { Pick } from './pick.ts'
-import type { Plan } from './plan.ts'
+import type { Claim, Plan } from './plan.ts'
 import { checkText } from './text.ts'
 
 const MOST = 50
@@ -22,9 +22,12 @@ export function furtherParams(
 ): Record<string, string> {
   const further: Record<string, string> = {}
   let count = 0
+  const isUsed = (claim: Claim) => claims[claim.slot] === claim
+  const used = plan.others.filter(claim => claim.source.keys.length > 0 && isUsed(claim))
   for (const { name, key, value } of params) {
     if (value === null || count === MOST) continue
-    if (plan.byKey.get(key)?.some(claim => claims[claim.slot] === claim)) continue
+    if (plan.byKey.get(key)?.some(isUsed)) continue
+    if (used.some(({ source }) => source.keys.includes(key))) continue
     if (hidden.has(key) || isSecretName(name) || Object.hasOwn(further, name)) continue
     if (PROTOTYPE.has(name) || checkText(name, LONGEST_NAME, name)) continue
     if (checkText(value, LONGEST_VALUE, name) || isNothing(value)) continue

@@ -3,13 +3,25 @@
  * through a float, and what is not plainly an amount is refused: `1e3`, `0x10` and `1,5` are each
  * a number to some parser, and not the same one.
  */
-import { absolute, compareDecimals, parseDecimal, shift } from '../base/decimal.ts'
+import {
+  absolute,
+  add,
+  compareDecimals,
+  isNegative,
+  negate,
+  parseDecimal,
+  shift,
+} from '../base/decimal.ts'
 
 export interface MoneyFormat {
   /** Small units to whole ones: 2 for cents. 0: the text is in whole units. */
   readonly places: number
   readonly decimalComma: boolean
   readonly symbols: boolean
+  /** Several amounts with commas between them, some empty: which of them counts. */
+  readonly multi?: 'first' | 'sum' | undefined
+  /** In lower case: word sent in place of an amount → canonical decimal. */
+  readonly words?: ReadonlyMap<string, string> | undefined
 }
 
 export interface Amount {
@@ -26,9 +38,32 @@ const GROUPED_BY_DOT = /^\d{1,3}(?:\.\d{3})+,\d+$/
 const GROUPED_BY_SPACE = /^\d{1,3}(?: \d{3})+(?:[.,]\d+)?$/
 const WITH_SYMBOL = /^(-?) ?\p{Sc}? ?(-?)([\d., ]*\d) ?\p{Sc}?$/u
 
-/** Undefined where the text is not an amount of this format. */
-export function parseAmount(sent: string, format: MoneyFormat): Amount | undefined {
+/** `none`: the text lists amounts and all are empty. Undefined where it is not of this format. */
+export function parseAmount(sent: string, format: MoneyFormat): Amount | 'none' | undefined {
   if (sent.length > LONGEST) return undefined
+  const word = format.words?.get(sent.trim().toLowerCase())
+  if (word !== undefined) return { value: absolute(word), isNegative: isNegative(word) }
+  return format.multi ? parseSeveral(sent, format) : parseOne(sent, format)
+}
+
+function parseSeveral(sent: string, format: MoneyFormat): Amount | 'none' | undefined {
+  const parts = sent.split(',').filter(part => part.trim() !== '')
+  const amounts: Amount[] = []
+  for (const part of parts) {
+    const amount = parseOne(part, format)
+    if (!amount) return undefined
+    amounts.push(amount)
+  }
+  const [first] = amounts
+  if (!first) return 'none'
+  if (format.multi === 'first' || amounts.length === 1) return first
+  const sum = amounts.map(signed).reduce(add)
+  return { value: absolute(sum), isNegative: isNegative(sum) }
+}
+
+const signed = ({ value, isNegative: isBelow }: Amount) => (isBelow ? negate(value) : value)
+
+function parseOne(sent: string, format: MoneyFormat): Amount | undefined {
   let text = sent.trim()
   let sign = text.startsWith('-') ? '-' : ''
   if (format.symbols) {

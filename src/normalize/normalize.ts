@@ -249,10 +249,11 @@ function requirement(field: InputField, plan: Plan): Required {
   return { field, refusal: { reason: 'param_missing', detail }, macro: macroUnreplaced(field) }
 }
 
-/** Credentials, and parameters that were only the wrapping of others. */
-function hiddenKeys({ body }: NetworkRule, secretKeys: ReadonlySet<string>): ReadonlySet<string> {
+/** Credentials, parameters that were only the wrapping of others, and what the rule discards. */
+function hiddenKeys(rule: NetworkRule, secretKeys: ReadonlySet<string>): ReadonlySet<string> {
+  const { body, discard = [] } = rule
   const wrapping = [body?.json_field, body?.query_field].filter(name => name !== undefined)
-  return new Set([...secretKeys, ...wrapping.map(paramKey)])
+  return new Set([...secretKeys, ...[...wrapping, ...discard].map(paramKey)])
 }
 
 function macroUnreplaced(field: string): Refusal {

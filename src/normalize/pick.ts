@@ -50,6 +50,10 @@ export function pick(postback: Postback, plan: Plan): Pick {
     if (!isBetter(claim)) continue
     const { found, value } = claim.source.read(postback)
     if (found === 'none') continue
+    if (isMadeOfMacro(postback, claim)) {
+      hasMacro[claim.slot] = true
+      continue
+    }
     if (found === 'one' && claim.source.kind !== 'literal' && !isUsable(claim, value)) continue
     claims[claim.slot] = claim
     values[claim.slot] = value
@@ -57,6 +61,18 @@ export function pick(postback: Postback, plan: Plan): Pick {
       found === 'many' ? duplicate(claim) : found === 'broken' ? broken(claim) : undefined
   }
   return { claims, values, refusals, hasMacro }
+}
+
+/** A filter or a join can make a macro look like data: `{transaction-id}` behind its dash. */
+function isMadeOfMacro(postback: Postback, { source }: Claim): boolean {
+  const { bare, keys } = source
+  if (keys.length === 0) {
+    const value = bare?.read(postback).value
+    return value !== undefined && formOf(value) === 'macro'
+  }
+  return postback.params.some(
+    ({ key, value }) => value !== null && keys.includes(key) && formOf(value) === 'macro',
+  )
 }
 
 const NO_CLAIMS: readonly Claim[] = []

@@ -31,7 +31,7 @@ export interface Claim {
 export interface Plan {
   readonly fields: readonly ReadField[]
   readonly byKey: ReadonlyMap<string, readonly Claim[]>
-  /** Headers, paths, JSON and literals, by rank. */
+  /** Headers, paths, JSON, literals, and parameters that are joined or filtered, by rank. */
   readonly others: readonly Claim[]
 }
 
@@ -67,14 +67,14 @@ export function compilePlan(spec: PlanSpec): Result<Plan, readonly RuleFault[]> 
       const at = [...path, rank]
       const source = compileSource(text)
       if (!source.ok) faults.push({ path: at, message: source.error })
-      else if (source.value.kind === 'param' && spec.secretKeys.has(source.value.name)) {
+      else if (source.value.keys.some(key => spec.secretKeys.has(key))) {
         faults.push({
           path: at,
           message: `"${text}" carries a credential and cannot fill ${field}`,
           hint: 'tokens and signatures are never part of a conversion',
         })
       } else {
-        if (source.value.kind === 'param') named.add(source.value.name)
+        for (const key of source.value.keys) named.add(key)
         claims.push({ field, slot, rank, text, path: at, source: source.value })
       }
     })
@@ -85,8 +85,8 @@ export function compilePlan(spec: PlanSpec): Result<Plan, readonly RuleFault[]> 
   const byKey = new Map<string, Claim[]>()
   const others: Claim[] = []
   for (const claim of claims.toSorted((a, b) => a.rank - b.rank)) {
-    const { kind, name } = claim.source
-    if (kind !== 'param') others.push(claim)
+    const { kind, name, bare } = claim.source
+    if (kind !== 'param' || bare) others.push(claim)
     else byKey.set(name, [...(byKey.get(name) ?? []), claim])
   }
   return ok({ fields, byKey, others })

@@ -13,13 +13,15 @@ export interface LogOptions {
   readonly secrets: () => readonly string[]
   readonly clock: Clock
   readonly write: (line: string) => void
+  /** Told of every line that is written. */
+  readonly counted?: (level: LogLevel) => void
 }
 
 /** A fact in dotted past tense (`postback.received`) with its fields, in one line. */
 export type LogFields = Readonly<Record<string, unknown>>
 
 export function createLogger(options: LogOptions): Logger {
-  const { level, format, secrets, write } = options
+  const { level, format, secrets, write, counted } = options
   const stream: DestinationStream = {
     write: line => {
       const masked = maskSecrets(line, secrets())
@@ -32,10 +34,24 @@ export function createLogger(options: LogOptions): Logger {
       base: null,
       timestamp: () => `,"time":"${new Date(options.clock.now()).toISOString()}"`,
       formatters: { level: label => ({ level: label }) },
+      hooks: {
+        logMethod(args, method, number) {
+          counted?.(LEVEL_NAMES[number] ?? 'error')
+          method.apply(this, args)
+        },
+      },
       serializers: { err: (error: Error) => ({ message: error.message, stack: error.stack }) },
     },
     stream,
   )
+}
+
+/** pino's numbers. */
+const LEVEL_NAMES: Readonly<Record<number, LogLevel>> = {
+  20: 'debug',
+  30: 'info',
+  40: 'warn',
+  50: 'error',
 }
 
 const COLOURS: Readonly<Record<string, string>> = {

@@ -1,12 +1,14 @@
 /**
  * Postbacks inside a parameter: a JSON document in a form field (Awin, JVZoo) or a query string in a
  * parameter (`other_params`). The rule names the parameter; its content joins the others, so a name
- * that appears inside and outside with two values is a duplicate like any other.
+ * that appears inside and outside with two values is a duplicate like any other. A body that was
+ * encrypted (ClickBank) takes the place of the one that was sent.
  */
 import { ok, type Result } from '../base/result.ts'
 import { paramKey, type Json, type Param, type Postback } from '../model/postback.ts'
 import type { Refusal } from '../reasons.ts'
 import { readParam } from '../rules/source.ts'
+import { parseJson } from './json.ts'
 import type { ReadLimits } from './limits.ts'
 import { readPairs } from './pairs.ts'
 import { readJsonBody } from './read.ts'
@@ -31,15 +33,32 @@ export function expandBody(
   const params: Param[] = [...postback.params]
   let json: Json | undefined = postback.json
   if (document.value !== undefined) {
-    const read = readJsonBody(document.value, limits, params)
+    const read = readEmbedded(document.value, limits, params)
     if (!read.ok) return read
     json = read.value
   }
   if (query.value !== undefined) {
-    const fault = readPairs(query.value, 'form', limits, params)
+    const fault = readPairs(query.value, 'embedded', limits, params)
     if (fault) return { ok: false, error: fault }
   }
   return ok({ ...postback, params, json })
+}
+
+/** What was inside an envelope: all that the postback says, besides its path and headers. */
+export function replaceBody(
+  postback: Postback,
+  text: string,
+  limits: ReadLimits,
+): Result<Postback, Refusal> {
+  const params: Param[] = []
+  const json = readJsonBody(text, limits, params)
+  return json.ok ? ok({ ...postback, params, json: json.value }) : json
+}
+
+/** A list has no parameters of its own; `json:[source=AFFILIATE].value` reads it. */
+function readEmbedded(text: string, limits: ReadLimits, params: Param[]): Result<Json, Refusal> {
+  const isList = text.trimStart().startsWith('[')
+  return isList ? parseJson(text, limits.jsonDepth) : readJsonBody(text, limits, params)
 }
 
 function embedded(

@@ -26,6 +26,8 @@ const KEEP_ALIVE_MS = 72_000
 export interface ListenerOptions {
   readonly limits: ReceiveLimits
   readonly certificate: Certificate | undefined
+  /** Of what is not a postback, where that is let through. */
+  readonly foreign?: { readonly headerBytes: number; readonly requestTimeoutMs: number } | undefined
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void
   /** `Expect` with something else than 100-continue. */
   readonly onExpectation: (req: IncomingMessage, res: ServerResponse) => void
@@ -36,10 +38,10 @@ export interface ListenerOptions {
 }
 
 export function createListener(options: ListenerOptions): Listener {
-  const { limits, certificate, onRequest, onExpectation, onConnect, onDropped } = options
+  const { limits, certificate, foreign, onRequest, onExpectation, onConnect, onDropped } = options
   const http = {
-    maxHeaderSize: limits.urlBytes + limits.headerBytes,
-    requestTimeout: limits.requestTimeoutMs,
+    maxHeaderSize: Math.max(limits.urlBytes + limits.headerBytes, foreign?.headerBytes ?? 0),
+    requestTimeout: foreign?.requestTimeoutMs ?? limits.requestTimeoutMs,
     headersTimeout: Math.min(limits.headerTimeoutMs, limits.requestTimeoutMs),
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,

@@ -12,7 +12,7 @@ import { parseJson } from './json.ts'
 import type { ReadLimits } from './limits.ts'
 import { addText, readPairs } from './pairs.ts'
 import { refuse } from './refuse.ts'
-import { isNetworkName, NETWORK_PARAM, parseTarget } from './target.ts'
+import { isNetworkName, NETWORK_PARAM, parseTarget, type TargetPath } from './target.ts'
 
 export interface RawRequest {
   readonly method: 'GET' | 'POST'
@@ -32,13 +32,23 @@ export function readPostback(
   receivedAt: number,
   limits: ReadLimits,
 ): Result<Postback, Refusal> {
+  const path = parseTarget(request.target)
+  return path.ok ? readPostbackAt(path.value, request, client, receivedAt, limits) : path
+}
+
+/** The same at a path of the operator's choosing, whose parts are read already. */
+export function readPostbackAt(
+  path: TargetPath,
+  request: RawRequest,
+  client: string | undefined,
+  receivedAt: number,
+  limits: ReadLimits,
+): Result<Postback, Refusal> {
   const { method, target, headers } = request
-  const path = parseTarget(target)
-  if (!path.ok) return path
   let params: Param[] = []
-  const fault = readPairs(path.value.query, 'query', limits, params)
+  const fault = readPairs(path.query, 'query', limits, params)
   if (fault) return { ok: false, error: fault }
-  let network = path.value.network
+  let network = path.network
   if (network === undefined) {
     const named = takeNetwork(params)
     if (!named.ok) return named
@@ -60,8 +70,8 @@ export function readPostback(
     body,
     params,
     json,
-    pathToken: path.value.token,
-    pathEvent: path.value.event,
+    pathToken: path.token,
+    pathEvent: path.event,
     client,
     receivedAt,
   })

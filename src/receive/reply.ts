@@ -10,7 +10,13 @@ import { REASON_CODES, REASONS, type Outcome, type Reason } from '../reasons.ts'
 import { conversionFields } from '../rules/fields.ts'
 import type { RuleFault } from '../rules/rule-fault.ts'
 import type { NetworkRule } from '../rules/schema.ts'
-import { compileTemplate, encodeJson, type Encode, type Template } from '../rules/template.ts'
+import {
+  compileTemplate,
+  encodeJson,
+  type Encode,
+  type Macros,
+  type Template,
+} from '../rules/template.ts'
 
 export interface Reply {
   readonly status: number
@@ -47,11 +53,18 @@ function makeDefault(reason: Reason): Reply {
   return { status: http, contentType: JSON_TYPE, body: JSON.stringify({ ok: false, reason }) }
 }
 
+export interface ReplyOptions {
+  readonly answerRejectedWith?: number | undefined
+  /** What `{settings.NAME}` stands for, where networks of one family want different words. */
+  readonly settings?: Readonly<Record<string, string>> | undefined
+}
+
 export function compileReply(
   rule: ReplyRule | undefined,
-  options: { readonly answerRejectedWith?: number | undefined } = {},
+  options: ReplyOptions = {},
 ): Result<Replier, readonly RuleFault[]> {
   const faults: RuleFault[] = []
+  const macros = macrosFor(options.settings ?? {})
   const compiled = new Map<Reason, (conversion: Parameters<Replier>[1]) => Reply>()
   for (const reason of REASON_CODES) {
     const { outcome } = REASONS[reason]
@@ -61,7 +74,7 @@ export function compileReply(
     const status = statusOf(reason, outcome, answer, options.answerRejectedWith, path, faults)
     const whole: Reply = { ...DEFAULTS[reason], status }
     const contentType = rule?.content_type ?? TEXT
-    compiled.set(reason, compileBody(whole, answer.body, contentType, path, faults))
+    compiled.set(reason, compileBody(whole, { ...answer, macros, contentType }, path, faults))
   }
   if (faults.length > 0) return fail(unique(faults))
   return ok((reason, conversion) => {
@@ -98,13 +111,17 @@ function statusOf(
 
 function compileBody(
   whole: Reply,
-  body: string | undefined,
-  contentType: string,
+  spec: {
+    readonly body?: string
+    readonly macros: Macros<Conversion>
+    readonly contentType: string
+  },
   path: RuleFault['path'],
   faults: RuleFault[],
 ): (conversion: Parameters<Replier>[1]) => Reply {
+  const { body, macros, contentType } = spec
   if (body === undefined) return () => whole
-  const template = compileTemplate(body, conversionFields, encoderFor(contentType))
+  const template = compileTemplate(body, macros, encoderFor(contentType))
   if (!template.ok) {
     faults.push({ path: [...path, 'body'], message: template.error.message })
     return () => whole
@@ -123,6 +140,19 @@ function compileBody(
   return conversion => {
     const text = conversion && render(template.value, conversion)
     return text === undefined ? whole : { ...whole, contentType, body: text }
+  }
+}
+
+/** The fields of a conversion, and the operator's settings. */
+function macrosFor(settings: Readonly<Record<string, string>>): Macros<Conversion> {
+  const names = Object.keys(settings).map(name => `settings.${name}`)
+  return {
+    names: [...conversionFields.names, ...names],
+    resolve: name => {
+      if (!names.includes(name)) return conversionFields.resolve(name)
+      const value = settings[name.slice('settings.'.length)]
+      return { kind: 'text', get: () => value }
+    },
   }
 }
 

@@ -13,14 +13,25 @@ import { ok, type Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
 import { compileReadAddress } from './address.ts'
 import { answerBroken, answerSocket, markAnswered } from './broken-request.ts'
-import { refuseHead, type EdgeRefusal } from './gate.ts'
+import { refuseForeign, refuseHead, type EdgeRefusal } from './gate.ts'
 import { compileHosts } from './hosts.ts'
 import type { ReceiveLimits } from './limits.ts'
 import { createListener, type Certificate, type Listener } from './listener.ts'
 import { createRates } from './rate.ts'
 import { readPostback } from './read.ts'
+import {
+  DROPPED,
+  EXPECTATION_REFUSED,
+  HEADERS_REFUSED,
+  HOST_REFUSED,
+  HTTPS_REFUSED,
+  MAX_HEADERS,
+  METHOD_REFUSED,
+  RATE_REFUSED,
+  edgeRefusal,
+} from './refusals.ts'
 import { defaultReply, type Reply } from './reply.ts'
-import { parseTarget } from './target.ts'
+import { isInbound, parseTarget } from './target.ts'
 
 export interface ReceiverOptions {
   readonly limits: ReceiveLimits
@@ -42,6 +53,8 @@ export interface ReceiverOptions {
    * and returns the answer; default: the reason's own.
    */
   refuse?(network: string | undefined, refusal: EdgeRefusal): Reply
+  /** Set where requests that are no postbacks are served, too. */
+  readonly foreign?: ForeignLimits
   /** A defect: `handle` threw. The network is answered 503, since nothing is promised. */
   unexpected?(error: unknown): void
 }
@@ -52,6 +65,19 @@ export interface EdgeTerms {
   readonly rate: number
 }
 
+/**
+ * Everything that is not under `/in/` is led to `FOREIGN_ROUTE` then, round all limits of postbacks:
+ * only what is unsound HTTP is refused.
+ */
+export interface ForeignLimits {
+  /** Of the request line and headers together. */
+  readonly headerBytes: number
+  /** From the first byte of a request to its last, in ms. */
+  readonly requestTimeoutMs: number
+}
+
+export const FOREIGN_ROUTE = '/*'
+
 export interface Receiver {
   /** For further routes beside `/in/…` (a proxy, say), added before `start`. */
   readonly http: FastifyInstance
@@ -61,6 +87,14 @@ export interface Receiver {
   setDraining(): void
   /** A renewed certificate, for connections from now on; nothing where the edge speaks HTTP. */
   setCertificate(certificate: Certificate): void
+  isDraining(): boolean
+  /** Canonical address of who called. */
+  client(request: IncomingMessage): string | undefined
+  /** Runs a postback that did not come in at `/in/…`; within the same bounds, never rejects. */
+  process(run: () => Promise<Reply>): Promise<Reply>
+  /** Counts a refusal and says what is answered. */
+  refuse(network: string | undefined, refusal: EdgeRefusal): Reply
+  answer(response: ServerResponse, reply: Reply): void
   /** Postbacks that are being read by the pipeline now. */
   inFlight(): number
   /** Drains, then resolves when the last connection is closed: at most the request timeout later. */
@@ -100,17 +134,18 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   }
 
   function gate(req: IncomingMessage, res: ServerResponse): boolean {
+    if (options.foreign && !isInbound(req.url ?? '')) return gateForeign(req, res)
     let why = refuseHead(req, limits.urlBytes)
     if (!why && req.rawHeaders.length > MAX_HEADERS * 2) why = HEADERS_REFUSED
     if (!why && !admitHost(req)) why = HOST_REFUSED
     if (!why && limits.addressRate > 0 && !isInRate(req)) why = RATE_REFUSED
-    if (!why && isDraining) why = { reason: 'draining', detail: 'shutting down' }
-    if (!why && inFlight >= limits.inFlight) {
-      why = { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
-    }
+    why ??= busy()
     if (why) refuseUnread(req, res, why)
-    else if (req.method !== 'HEAD') return true
-    else answerHead(req, res)
+    else if (req.method === 'HEAD') answerHead(req, res)
+    else {
+      if (options.foreign && req.method === 'POST') hurry(req, res)
+      return true
+    }
     return false
   }
 
@@ -132,6 +167,49 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     if (!terms) return undefined
     if (terms.isHttpsOnly && !isSecure(req)) return HTTPS_REFUSED
     return rates.take(`network ${network}`, terms.rate) ? undefined : RATE_REFUSED
+  }
+
+  function gateForeign(req: IncomingMessage, res: ServerResponse): boolean {
+    let why = refuseForeign(req)
+    if (!why && req.rawHeaders.length > MAX_HEADERS * 2) why = HEADERS_REFUSED
+    if (!why && !admitHost(req)) why = HOST_REFUSED
+    if (!why) return true
+    markAnswered(req.socket)
+    write(res, refusal(undefined, why), true)
+    return false
+  }
+
+  /** The server's own timeout is that of foreign uploads, and too long for a postback. */
+  function hurry(req: IncomingMessage, res: ServerResponse): void {
+    const timer = setTimeout(() => {
+      if (req.complete) return
+      markAnswered(req.socket)
+      const detail = 'the body did not arrive in time'
+      write(res, refusal(networkOf(req), { reason: 'request_timeout', detail }), true)
+      res.once('finish', () => req.socket.destroy())
+    }, limits.requestTimeoutMs)
+    req.once('close', () => clearTimeout(timer))
+  }
+
+  function busy(): EdgeRefusal | undefined {
+    if (isDraining) return { reason: 'draining', detail: 'shutting down' }
+    if (inFlight < limits.inFlight) return undefined
+    return { reason: 'overloaded', detail: `${limits.inFlight} postbacks in flight` }
+  }
+
+  function process(run: () => Promise<Reply>): Promise<Reply> {
+    inFlight++
+    return run().then(
+      answer => {
+        inFlight--
+        return answer
+      },
+      (error: unknown) => {
+        inFlight--
+        options.unexpected?.(error)
+        return defaultReply('store_unavailable')
+      },
+    )
   }
 
   function answerHead(req: IncomingMessage, res: ServerResponse): void {
@@ -166,18 +244,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       write(res, refusal(network, why), isDraining)
       return
     }
-    inFlight++
-    handle(postback.value).then(
-      answer => {
-        inFlight--
-        write(res, answer, isDraining)
-      },
-      (error: unknown) => {
-        inFlight--
-        options.unexpected?.(error)
-        write(res, defaultReply('store_unavailable'), isDraining)
-      },
-    )
+    void process(() => handle(postback.value)).then(answer => write(res, answer, isDraining))
   }
 
   function onError(error: { code?: string }, request: FastifyRequest, reply: FastifyReply): void {
@@ -218,6 +285,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     serverFactory: route => {
       listener = createListener({
         limits,
+        foreign: options.foreign,
         certificate: options.certificate,
         onRequest: (req, res) => {
           if (gate(req, res)) route(req, res)
@@ -228,6 +296,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       })
       return listener.server
     },
+    ...(options.foreign ? { rewriteUrl: routeOf } : {}),
   })
   http.removeAllContentTypeParsers()
   http.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -242,7 +311,8 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     }
     write(reply.raw, refusal(undefined, why), isDraining)
   })
-  for (const url of ['/in/*', '/postback']) {
+  // Many trackers have a /postback of their own.
+  for (const url of options.foreign ? ['/in/*'] : ['/in/*', '/postback']) {
     http.route({ method: ['GET', 'POST'], url, handler: receive })
   }
 
@@ -257,6 +327,14 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       isDraining = true
     },
     setCertificate: certificate => listener?.setCertificate(certificate),
+    isDraining: () => isDraining,
+    client: req => readAddress(req.socket.remoteAddress, req.headers['x-forwarded-for']),
+    process: run => {
+      const why = busy()
+      return why ? Promise.resolve(refusal(undefined, why)) : process(run)
+    },
+    refuse: refusal,
+    answer: (response, reply) => write(response, reply, isDraining),
     inFlight: () => inFlight,
     close: async () => {
       isDraining = true
@@ -269,42 +347,13 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   })
 }
 
-const HOST_REFUSED: EdgeRefusal = {
-  reason: 'host_not_allowed',
-  detail: 'the name is not in server.allowed_hosts',
-}
-const METHOD_REFUSED: EdgeRefusal = { reason: 'method_not_allowed', detail: 'send GET or POST' }
-const EXPECTATION_REFUSED: EdgeRefusal = {
-  reason: 'expectation_failed',
-  detail: 'the only expectation is 100-continue',
-}
-/** What networks and proxies send is under 50. */
-const MAX_HEADERS = 200
-const HEADERS_REFUSED: EdgeRefusal = {
-  reason: 'headers_too_large',
-  detail: `more than ${MAX_HEADERS} headers`,
-}
-const RATE_REFUSED: EdgeRefusal = { reason: 'rate_limited', detail: 'more than the rate allows' }
-const HTTPS_REFUSED: EdgeRefusal = { reason: 'https_required', detail: 'came over plain HTTP' }
-const DROPPED: Readonly<Record<'connections' | 'tls', EdgeRefusal>> = {
-  connections: { reason: 'overloaded', detail: 'too many connections' },
-  tls: { reason: 'malformed_http', detail: 'no TLS handshake' },
-}
 const NO_BODY = Buffer.alloc(0)
+/** Any path does; nothing else is routed there. */
+const FOREIGN_PATH = '/foreign'
 const NO_QUERY = {}
 
-function edgeRefusal(code: string | undefined, limits: ReceiveLimits): EdgeRefusal | undefined {
-  switch (code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return { reason: 'body_too_large', detail: `the body is over ${limits.bodyBytes} bytes` }
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return { reason: 'content_type_unsupported', detail: 'send a form or JSON' }
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return { reason: 'malformed_http', detail: 'the body is not as long as Content-Length says' }
-    default:
-      return undefined
-  }
-}
+const routeOf = ({ url = '' }: { url?: string | undefined }) =>
+  isInbound(url) ? url : FOREIGN_PATH
 
 /** The name in the path, for the refusal's count and words; undefined where there is none. */
 function networkOf(req: IncomingMessage): string | undefined {

@@ -5,7 +5,7 @@
  */
 import { ok, type Result } from '../base/result.ts'
 import type { Refusal } from '../reasons.ts'
-import { NAME_PATTERN } from '../rules/schema.ts'
+import { NAME_PATTERN } from '../rules/shape.ts'
 import { refuse } from './refuse.ts'
 
 export interface TargetPath {
@@ -22,6 +22,11 @@ export const NETWORK_PARAM = 'network'
 
 const NAME = new RegExp(NAME_PATTERN)
 const UNKNOWN = refuse('unknown_network', 'postbacks come in at /in/NETWORK')
+
+/** True for what is a postback by its path whatever else this listener serves. */
+export function isInbound(target: string): boolean {
+  return target.startsWith('/in/')
+}
 
 export function isNetworkName(text: string): boolean {
   return NAME.test(text)

@@ -9,20 +9,30 @@ import { fail, ok, type Result } from '../base/result.ts'
 import { RULE_FILE } from './document.ts'
 import { fileFault, sortFaults, type Fault } from './faults.ts'
 import { loadDestinationRule, loadNetworkRule, type Loaded } from './load.ts'
-import { NAME_PATTERN } from './schema.ts'
-import type { DestinationRule, NetworkRule } from './schema.ts'
+import { NAME_PATTERN } from './shape.ts'
+import type { DestinationRule } from './destination-schema.ts'
+import type { NetworkRule } from './schema.ts'
 import { readProblem, readSource } from './read-file.ts'
 
 export interface Catalogue {
   readonly networks: ReadonlyMap<string, Loaded<NetworkRule>>
   readonly destinations: ReadonlyMap<string, Loaded<DestinationRule>>
+  /** Of every file there is, whether it was asked for or not. */
+  readonly ids: { readonly networks: readonly string[]; readonly destinations: readonly string[] }
 }
+
+type Part = 'networks' | 'destinations'
+
+/** Which rules to read; a gateway reads those it uses, so that it starts as fast with any catalogue. */
+export type Wanted = (part: Part, id: string) => boolean
 
 const ID = new RegExp(NAME_PATTERN)
 
 export async function loadCatalogue(
   folders: readonly string[],
+  isWanted: Wanted = () => true,
 ): Promise<Result<Catalogue, Fault[]>> {
+  const ids = { networks: new Set<string>(), destinations: new Set<string>() }
   const networks = new Map<string, Loaded<NetworkRule>>()
   const destinations = new Map<string, Loaded<DestinationRule>>()
   const faults: Fault[] = []
@@ -32,10 +42,24 @@ export async function loadCatalogue(
       faults.push(fileFault(folder, problem, 'a rule folder holds `networks/` and `destinations/`'))
       continue
     }
-    await loadFolder(folder, 'networks', loadNetworkRule, networks, faults)
-    await loadFolder(folder, 'destinations', loadDestinationRule, destinations, faults)
+    const take = (part: Part) => (id: string) => {
+      ids[part].add(id)
+      return isWanted(part, id)
+    }
+    const known = { networks: take('networks'), destinations: take('destinations') }
+    await loadFolder(folder, 'networks', known.networks, loadNetworkRule, networks, faults)
+    await loadFolder(
+      folder,
+      'destinations',
+      known.destinations,
+      loadDestinationRule,
+      destinations,
+      faults,
+    )
   }
-  return faults.length > 0 ? fail(sortFaults(faults)) : ok({ networks, destinations })
+  if (faults.length > 0) return fail(sortFaults(faults))
+  const all = { networks: [...ids.networks], destinations: [...ids.destinations] }
+  return ok({ networks, destinations, ids: all })
 }
 
 /** Why this is not a folder of rules; undefined when it is. */
@@ -52,7 +76,8 @@ export async function folderProblem(folder: string): Promise<string | undefined>
 
 async function loadFolder<T>(
   folder: string,
-  part: 'networks' | 'destinations',
+  part: Part,
+  isWanted: (id: string) => boolean,
   load: (text: string, file: string) => Result<Loaded<T>, Fault[]>,
   into: Map<string, Loaded<T>>,
   faults: Fault[],
@@ -70,6 +95,7 @@ async function loadFolder<T>(
       faults.push(fileFault(file, 'the file name is not a valid rule id', hint))
       continue
     }
+    if (!isWanted(id)) continue
     const text = await readSource(file, { maxBytes: RULE_FILE.limits.bytes, within: folder })
     const loaded = text.ok ? load(text.value, file) : text
     if (loaded.ok) into.set(id, loaded.value)

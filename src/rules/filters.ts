@@ -51,6 +51,17 @@ const digest = (algorithm: string): FilterDefinition =>
     onValue(value => createHash(algorithm).update(value).digest('hex')),
   )
 
+/** With one argument that is not empty. */
+const onText = (
+  usage: string,
+  change: (value: string, argument: string) => string,
+): FilterDefinition => ({
+  usage,
+  kind: 'text',
+  compile: ([argument, ...rest]) =>
+    !argument || rest.length > 0 ? undefined : onValue(value => change(value, argument)),
+})
+
 const wholeNumber = (text: string | undefined, max: number): number | undefined =>
   text !== undefined && /^\d{1,4}$/.test(text) && Number(text) <= max ? Number(text) : undefined
 
@@ -73,6 +84,12 @@ export const FILTERS: Readonly<Record<string, FilterDefinition>> = {
     'cents',
     'number',
     onDecimal(decimal => fixed(shift(decimal, -2), 0)),
+  ),
+  // Towards zero, as PHP's and C's cast to an integer does; `int` rounds.
+  trunc: plain(
+    'trunc',
+    'number',
+    onDecimal(decimal => parseDecimal(decimal.replace(/\..*$/, '')) ?? decimal),
   ),
   abs: plain('abs', 'number', onDecimal(absolute)),
   negate: plain('negate', 'number', onDecimal(negate)),
@@ -121,6 +138,17 @@ export const FILTERS: Readonly<Record<string, FilterDefinition>> = {
       return onValue(value => value.split(separator)[index])
     },
   },
+  strip_prefix: onText('strip_prefix:r-', (value, prefix) =>
+    value.startsWith(prefix) ? value.slice(prefix.length) : value,
+  ),
+  before: onText('before:_ (the whole value where there is none)', (value, mark) => {
+    const at = value.indexOf(mark)
+    return at < 0 ? value : value.slice(0, at)
+  }),
+  after: onText('after:_ (the whole value where there is none)', (value, mark) => {
+    const at = value.indexOf(mark)
+    return at < 0 ? value : value.slice(at + mark.length)
+  }),
   map: {
     usage: 'map:approved=1,reversed=2,*=0',
     kind: 'text',

@@ -3,7 +3,8 @@ import { paramKey } from '../model/postback.ts'
 import { CIDR_WORDS, cidrProblem } from './address.ts'
 import { compileWholePattern } from './match.ts'
 import type { RuleFault } from './rule-fault.ts'
-import type { DestinationRule, NetworkRule } from './schema.ts'
+import type { DestinationRule } from './destination-schema.ts'
+import type { NetworkRule } from './schema.ts'
 
 export function lintNetwork(rule: NetworkRule): RuleFault[] {
   return [
@@ -14,9 +15,17 @@ export function lintNetwork(rule: NetworkRule): RuleFault[] {
 }
 
 export function lintDestination(rule: DestinationRule): RuleFault[] {
-  const problem = urlProblem(rule.request.url)
-  const url: RuleFault[] = problem ? [{ path: ['request', 'url'], ...problem }] : []
-  return [...lintSettings(rule.settings), ...url]
+  const byStatus = Object.entries(rule.requests_by_status ?? {})
+  return [
+    ...lintSettings(rule.settings),
+    ...lintUrl(rule.request.url, ['request', 'url']),
+    ...byStatus.flatMap(([status, { url }]) => lintUrl(url, ['requests_by_status', status, 'url'])),
+  ]
+}
+
+function lintUrl(url: string, path: RuleFault['path']): RuleFault[] {
+  const problem = urlProblem(url)
+  return problem ? [{ path, ...problem }] : []
 }
 
 function lintSettings(settings: NetworkRule['settings']): RuleFault[] {
@@ -78,10 +87,11 @@ export function tokenReaders(
 }
 
 function sourceKey(source: string): string {
-  const colon = source.indexOf(':')
-  if (colon < 0) return paramKey(source)
-  const kind = source.slice(0, colon)
-  return kind === 'header' ? source.toLowerCase() : source
+  const [bare = ''] = source.startsWith('literal:') ? [source] : source.split('|')
+  const colon = bare.indexOf(':')
+  if (colon < 0) return paramKey(bare)
+  const kind = bare.slice(0, colon)
+  return kind === 'header' ? bare.toLowerCase() : bare
 }
 
 const SETTING = /^\{settings\.[a-z0-9][a-z0-9_-]*\}$/

@@ -9,8 +9,10 @@ import type { Fault, Location, Path } from './faults.ts'
 import type { RuleFault } from './rule-fault.ts'
 import { sortFaults } from './faults.ts'
 import { lintDestination, lintNetwork } from './lint.ts'
-import { destinationRule, networkRule } from './schema.ts'
-import type { DestinationRule, NetworkRule } from './schema.ts'
+import { destinationRule } from './destination-schema.ts'
+import { networkRule } from './schema.ts'
+import type { DestinationRule } from './destination-schema.ts'
+import type { NetworkRule } from './schema.ts'
 import { createValidate, type Validate } from './validate.ts'
 
 /** A value from a file, with the places of its parts. */

@@ -7,7 +7,7 @@ import type { ErrorObject } from 'ajv'
 import type { SourceDocument } from './document.ts'
 import type { Fault, Path } from './faults.ts'
 import { nearest } from './similar.ts'
-import { DECIMAL_PATTERN, NAME_PATTERN } from './schema.ts'
+import { DECIMAL_PATTERN, NAME_PATTERN } from './shape.ts'
 
 const TYPE_WORDS: Readonly<Record<string, string>> = {
   string: 'text',

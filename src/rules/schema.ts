@@ -2,73 +2,24 @@
  * The shape of rule files: the single source for validation, types, editor schemas and the
  * reference page. Options are snake_case nouns with their unit; unknown keys are faults.
  */
-import { Type, type Static, type TSchema } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { INPUT_FIELDS, TIME_FIELDS, MONEY_FIELDS } from '../model/conversion.ts'
 import { STATUSES } from '../model/status.ts'
 import { REASON_CODES, type Reason } from '../reasons.ts'
-
-// --- building blocks ------------------------------------------------------------------------
-
-/** One of a closed list. Written as `enum`, so a fault can name what was meant. */
-export function choice<const T extends readonly string[]>(values: T, description: string) {
-  return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], description })
-}
-
-/** An object that refuses unknown keys. */
-export function record<T extends Record<string, TSchema>>(properties: T, description?: string) {
-  return Type.Object(properties, {
-    additionalProperties: false,
-    ...(description === undefined ? {} : { description }),
-  })
-}
-
-/** A map with free keys of one form. */
-export function mapOf<T extends TSchema>(value: T, description: string, key = '^.{1,200}$') {
-  return Type.Unsafe<Record<string, Static<T>>>({
-    type: 'object',
-    propertyNames: { pattern: key },
-    additionalProperties: value,
-    description,
-  })
-}
-
-const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
-const optional = Type.Optional
-
-export const NAME_PATTERN = '^[a-z0-9][a-z0-9_-]{0,63}$'
-export const SOURCE_PATTERN =
-  '^(path:(token|event)|header:[A-Za-z0-9-]+|json:.+|literal:.*|[^:]{1,100})$'
-export const DECIMAL_PATTERN = '^-?\\d{1,20}(\\.\\d{1,18})?$'
-
-const source = Type.String({
-  pattern: SOURCE_PATTERN,
-  description:
-    'Where a value comes from: a parameter name (matched without case and separators), ' +
-    '`header:NAME`, `path:token`, `path:event`, `json:a.b[0].c` or `literal:TEXT`',
-})
-
-const evidence = choice(
-  ['vendor', 'community', 'unverified'] as const,
-  'How far the facts are proven: the vendor’s own documentation, independent public code, or neither',
-)
-const docs = Type.String({ pattern: '^https?://', description: 'The page the facts come from' })
-
-const setting = record(
-  {
-    title: text('What to enter, in the words of the other side’s panel'),
-    secret: optional(Type.Boolean({ description: 'Never shown; must be `${ENV}` or `${file:…}`' })),
-    default: optional(
-      Type.String({
-        maxLength: 2000,
-        description:
-          'Used where the configuration sets none; without it the setting is required, and with an empty one it may be left out',
-      }),
-    ),
-    example: optional(text('A value of the right form')),
-    pattern: optional(text('What the value must match')),
-  },
-  'A value that the operator sets in postern.yaml',
-)
+import { check } from './check-schema.ts'
+import {
+  choice,
+  DECIMAL_PATTERN,
+  docs,
+  evidence,
+  mapOf,
+  NAME_PATTERN,
+  optional,
+  record,
+  setting,
+  source,
+  text,
+} from './shape.ts'
 
 // --- the matching language ------------------------------------------------------------------
 
@@ -171,6 +122,18 @@ const money = record({
   max: optional(
     Type.String({ pattern: DECIMAL_PATTERN, description: 'Payout above this is amount_invalid' }),
   ),
+  multi: optional(
+    choice(
+      ['first', 'sum'] as const,
+      'Amounts come with commas between them, some of them empty: take the first, or their sum',
+    ),
+  ),
+  words: optional(
+    mapOf(
+      Type.String({ pattern: DECIMAL_PATTERN }),
+      'Word sent in place of an amount (any case) → amount, such as `FREE: "0"`',
+    ),
+  ),
 })
 
 const time = record({
@@ -180,55 +143,6 @@ const time = record({
   ),
   zone: optional(text('IANA name or `+08:00`; default UTC')),
 })
-
-const signature = record({
-  algorithm: choice(['md5', 'sha1', 'sha256', 'sha512'] as const, 'Hash'),
-  hmac: optional(Type.Boolean({ description: 'Keyed by `key`; otherwise a plain hash of `over`' })),
-  key: optional(text('HMAC key template; default `{secret}`')),
-  over: text(
-    'What is signed: `{NAME}` a parameter as decoded, `{raw.NAME}` as sent, `{secret}` each secret in turn, `{settings.NAME}`, `{body}`',
-  ),
-  from: source,
-  encoding: choice(['hex', 'base64', 'base64url'] as const, 'Of the signature'),
-  formats: optional(
-    mapOf(
-      text('RE2 pattern'),
-      'Parameter → what its value must match, against digits shifted between parts',
-    ),
-  ),
-})
-
-const check = Type.Unsafe<{
-  token?: Static<typeof source>
-  ip?: string[]
-  signature?: Static<typeof signature>
-  freshness?: {
-    from: string
-    format: 'unix_s' | 'unix_ms' | 'iso' | 'auto'
-    within_seconds: number
-  }
-}>({
-  ...record({
-    token: optional(source),
-    ip: optional(
-      Type.Array(Type.String(), {
-        description: 'Addresses and CIDRs; empty: the operator sets `ips`',
-      }),
-    ),
-    signature: optional(signature),
-    freshness: optional(
-      record({
-        from: source,
-        format: choice(['unix_s', 'unix_ms', 'iso', 'auto'] as const, 'Of the timestamp'),
-        within_seconds: Type.Integer({ minimum: 1, maximum: 86400 }),
-      }),
-    ),
-  }),
-  minProperties: 1,
-  maxProperties: 1,
-})
-export type Check = Static<typeof check>
-export type SignatureCheck = Static<typeof signature>
 
 export const DEDUPE_PARTS = [...INPUT_FIELDS, 'status_raw', 'received_day'] as const
 const dedupeKey = (description: string) =>
@@ -293,6 +207,7 @@ const networkExample = record({
   secrets: optional(Type.Array(Type.String())),
   tokens: optional(Type.Array(Type.String())),
   settings: optional(mapOf(Type.String(), 'Setting → value')),
+  keys: optional(mapOf(text('PEM'), 'Key id → public key, for `ecdsa_signature`')),
   outcome: choice(['accepted', 'duplicate', 'ignored', 'rejected'] as const, 'Outcome'),
   reason: optional(choice(REASON_CODES as [Reason, ...Reason[]], 'Reason code')),
   conversion: optional(mapOf(Type.String(), 'Exactly the fields it comes to, times in ISO')),
@@ -307,6 +222,8 @@ export const networkRule = record(
         'affiliate-platform',
         'cpa-network',
         'offerwall',
+        'survey-wall',
+        'rewarded-ads',
         'marketplace',
         'mmp',
         'tracker',
@@ -316,7 +233,8 @@ export const networkRule = record(
       'What it is',
     ),
     verified: evidence,
-    docs,
+    // Left out where the network shows its guide to partners only.
+    docs: optional(docs),
     notes: optional(text('Retry behaviour and oddities worth knowing')),
     paste: optional(text('Query to paste at the network, in its macros')),
     settings: optional(mapOf(setting, 'Further values the operator sets', NAME_PATTERN)),
@@ -338,6 +256,12 @@ export const networkRule = record(
         'Field → where it comes from, first non-empty wins',
         `^(${INPUT_FIELDS.join('|')})$`,
       ),
+    ),
+    discard: optional(
+      Type.Array(text('Parameter'), {
+        maxItems: 100,
+        description: 'Parameters that are not kept as `{q.NAME}`, such as a buyer’s address',
+      }),
     ),
     required: optional(
       Type.Array(choice(INPUT_FIELDS, 'Field'), { description: 'Missing: param_missing' }),
@@ -362,169 +286,3 @@ export const networkRule = record(
   'How a network speaks',
 )
 export type NetworkRule = Static<typeof networkRule>
-
-// --- destinations ---------------------------------------------------------------------------
-
-/** Any JSON; strings are templates, and a string that is exactly one macro keeps its type. */
-export type JsonTemplate =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonTemplate[]
-  | { readonly [key: string]: JsonTemplate }
-
-const pairs = (description: string) => mapOf(Type.String(), description)
-const request = record({
-  method: choice(['GET', 'POST', 'PUT'] as const, 'Method'),
-  url: text('`https://…`; the host is literal or a `{settings.NAME}`, never from a postback'),
-  query: optional(pairs('Name → template; dropped where its macros are empty')),
-  headers: optional(pairs('Header → template')),
-  form: optional(pairs('Form field → template')),
-  json: optional(
-    Type.Unsafe<JsonTemplate>({
-      type: 'object',
-      description: 'JSON body; a key whose macro is empty is dropped',
-    }),
-  ),
-  body: optional(text('Body template, with `content_type`')),
-  content_type: optional(text('Of `body`')),
-})
-export type RequestTemplate = Static<typeof request>
-
-const responseTest = record(
-  {
-    status: optional(
-      Type.Array(Type.String({ pattern: '^[1-5](\\d\\d|xx)$' }), {
-        minItems: 1,
-        description: '`200`, `2xx`',
-      }),
-    ),
-    header: optional(mapOf(Type.String(), 'Header → text it contains, any case')),
-    body_contains: optional(
-      Type.Array(Type.String({ minLength: 1 }), {
-        minItems: 1,
-        description: 'Any of these, any case',
-      }),
-    ),
-    body_equals: optional(
-      Type.Array(Type.String(), { minItems: 1, description: 'Any of these, trimmed' }),
-    ),
-    body_matches: optional(text('RE2 pattern')),
-    json: optional(
-      mapOf(Type.Array(Type.String(), { minItems: 1 }), 'Path `a.b[0]` → any of these values'),
-    ),
-  },
-  'Every test given must hold',
-)
-export type ResponseTest = Static<typeof responseTest>
-const responseTests = (description: string) =>
-  optional(Type.Array(responseTest, { minItems: 1, description }))
-
-const destinationExample = record({
-  title: text('What it shows'),
-  conversion: mapOf(
-    Type.String(),
-    'Field → value; the rest is filled in with a plain approved sale',
-  ),
-  settings: optional(pairs('Setting → value')),
-  request: optional(
-    record({
-      method: choice(['GET', 'POST', 'PUT'] as const, 'Method'),
-      url: text('Exact URL'),
-      headers: optional(pairs('Exactly these, besides those every request has')),
-      body: optional(Type.String()),
-    }),
-  ),
-  dead: optional(text('Dead letter reason instead of a request')),
-  responses: optional(
-    Type.Array(
-      record({
-        status: Type.Integer({ minimum: 100, maximum: 599 }),
-        headers: optional(pairs('Header → value')),
-        body: optional(Type.String()),
-        verdict: choice(['delivered', 'duplicate', 'retry', 'dead'] as const, 'What it means'),
-      }),
-      { minItems: 1 },
-    ),
-  ),
-})
-export type DestinationExample = Static<typeof destinationExample>
-
-export const destinationRule = record(
-  {
-    name: text('As it calls itself'),
-    kind: choice(
-      [
-        'tracker',
-        'affiliate-platform',
-        'traffic-source',
-        'mmp',
-        'ad-platform',
-        'rewards',
-        'analytics',
-        'webhook',
-      ] as const,
-      'What it is',
-    ),
-    verified: evidence,
-    docs,
-    notes: optional(text('Oddities worth knowing')),
-    click_macro: optional(text('What to put on the click URL, so that its click id comes back')),
-    settings: optional(mapOf(setting, 'Values the operator sets', NAME_PATTERN)),
-    statuses: optional(
-      Type.Array(choice(STATUSES, 'Status'), {
-        minItems: 1,
-        description: 'Statuses it takes; default all',
-      }),
-    ),
-    required: optional(
-      Type.Array(Type.String(), { description: 'Fields without which nothing is sent' }),
-    ),
-    money: optional(
-      record({
-        currency: optional(
-          Type.String({ pattern: '^[A-Z]{3}$', description: 'The only one it takes' }),
-        ),
-        on_other: optional(
-          choice(
-            ['drop', 'refuse'] as const,
-            'Another currency: send no amount, or dead letter; default `refuse`',
-          ),
-        ),
-        digits: optional(
-          Type.Integer({
-            minimum: 0,
-            maximum: 18,
-            description: 'Fraction digits of `{payout}`; 0 for an integer',
-          }),
-        ),
-      }),
-    ),
-    request,
-    answer: optional(
-      record(
-        {
-          success: responseTests('Delivered; default any 2xx'),
-          duplicate: responseTests('Already known: delivered'),
-          permanent: responseTests('Will never be taken: dead letter'),
-          retry: responseTests('Try again, though the status looks final'),
-        },
-        'Read in the order duplicate, permanent, retry, success; what none takes goes by status',
-      ),
-    ),
-    retry_after_ambiguous: optional(
-      Type.Boolean({
-        description: 'False where a repeat after a lost answer could count twice; default true',
-      }),
-    ),
-    timeout_ms: optional(
-      Type.Integer({ minimum: 100, maximum: 60000, description: 'Default 10000' }),
-    ),
-    concurrency: optional(Type.Integer({ minimum: 1, maximum: 256, description: 'Default 32' })),
-    rate_per_second: optional(Type.Integer({ minimum: 1, maximum: 100000 })),
-    examples: Type.Array(destinationExample, { minItems: 1 }),
-  },
-  'How a tracker, traffic source, backend or webhook is spoken to',
-)
-export type DestinationRule = Static<typeof destinationRule>

@@ -3,14 +3,15 @@
  * A call is one transaction and resolves after its flush. A commit that fails leaves the
  * environment in doubt, so it is the last: `onFatal` is told, and every later write is refused.
  */
-import { access, constants, statfs } from 'node:fs/promises'
+import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import { systemClock, type Clock } from '../base/clock.ts'
 import { createEmbeddedStore } from './embedded/store.ts'
 import type { Backend, Tables } from './embedded/tables.ts'
 import { openDatabases, reasonOf, type Databases } from './lmdb/databases.ts'
 import { scrub } from './lmdb/scrub.ts'
 import { createLmdbTables } from './lmdb/tables.ts'
-import { StoreError, type SafetyCheck, type Store } from './store.ts'
+import { StoreError, type SafetyCheck, type Store, type StoreSize } from './store.ts'
 
 export interface LmdbStoreOptions {
   /** Folder; made where it does not exist. */
@@ -91,6 +92,7 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
     },
 
     safety: () => checkFolder(path),
+    size: () => sizeOf(path),
 
     scrub: () => scrub(ensureOpen().databases),
   }
@@ -98,6 +100,14 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
 
 function isCommitError(error: unknown): error is Error & { commitError: unknown } {
   return error instanceof Error && 'commitError' in error
+}
+
+/** The file grows as long as the disk has room. */
+async function sizeOf(path: string): Promise<StoreSize> {
+  const files = await Promise.all((await readdir(path)).map(name => stat(join(path, name))))
+  const usedBytes = files.reduce((sum, { size }) => sum + size, 0)
+  const { bavail, bsize } = await statfs(path)
+  return { usedBytes, limitBytes: usedBytes + bavail * bsize }
 }
 
 // Magic numbers of statfs(2).

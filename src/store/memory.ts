@@ -46,6 +46,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
         detail: 'store.type is memory: every restart loses conversions and deliveries; use lmdb',
       },
     ],
+    size: async () => undefined,
   }
   return createEmbeddedStore({
     type: 'memory',

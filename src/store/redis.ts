@@ -18,6 +18,7 @@ import { createLease, takeOver } from './redis/lease.ts'
 import { readLedgers } from './redis/ledger.ts'
 import { agreeOnLayout } from './redis/meta.ts'
 import { checkSafety } from './redis/safety.ts'
+import { readSize } from './redis/size.ts'
 import { settleAll } from './redis/settle.ts'
 import { StoreError, type Store } from './store.ts'
 
@@ -198,6 +199,10 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     async safety() {
       return checkSafety(calls(), waitReplicas)
     },
+    async size() {
+      return readSize(calls())
+    },
+
     async erase(erasure) {
       return eraseConversion(calls(), log, erasure)
     },

@@ -203,6 +203,13 @@ export interface SafetyCheck {
   readonly detail: string
 }
 
+export interface StoreSize {
+  /** Memory of Redis (of its fullest node), or disk of LMDB. */
+  readonly usedBytes: number
+  /** Where it is full; undefined where nothing limits it. */
+  readonly limitBytes: number | undefined
+}
+
 // --- errors ---------------------------------------------------------------------------------
 
 /** The store did not confirm. The caller answers 503; the write may or may not have happened. */
@@ -300,6 +307,8 @@ export interface Store {
   /** Every destination that ever had a delivery. Each ledger is one consistent view per partition. */
   ledgers(): Promise<readonly Ledger[]>
   safety(): Promise<readonly SafetyCheck[]>
+  /** How much room is left; undefined where that cannot be told. */
+  size(): Promise<StoreSize | undefined>
   /**
    * Removes a conversion: dedupe state, journal, queue, dead letters and decisions, found by what
    * `erasure` says and by the dedupe hashes of what that finds. Its deliveries count as discarded.

@@ -3,7 +3,7 @@
  * would pass for one signature; here exactly one text per encoding does (plus upper-case hex, and
  * base64 with or without its padding).
  */
-import type { SignatureCheck } from '../rules/schema.ts'
+import type { SignatureCheck } from '../rules/check-schema.ts'
 
 export type Encoding = SignatureCheck['encoding']
 
@@ -13,8 +13,14 @@ export function decodeSignature(
   encoding: Encoding,
   bytes: number,
 ): Buffer | undefined {
+  const decoded = decodeText(text, encoding)
+  return decoded?.length === bytes ? decoded : undefined
+}
+
+/** However long; undefined where the text is not of the encoding. */
+export function decodeText(text: string, encoding: Encoding): Buffer | undefined {
   if (encoding === 'hex') {
-    return text.length === bytes * 2 && /^[0-9A-Fa-f]+$/.test(text)
+    return text.length % 2 === 0 && /^[0-9A-Fa-f]+$/.test(text)
       ? Buffer.from(text, 'hex')
       : undefined
   }
@@ -22,8 +28,7 @@ export function decodeSignature(
   if (bare === undefined) return undefined
   const decoded = Buffer.from(bare, encoding)
   // Encoding it back shows skipped characters and stray bits in the last one.
-  const isExact = decoded.length === bytes && withoutPadding(decoded.toString(encoding)) === bare
-  return isExact ? decoded : undefined
+  return withoutPadding(decoded.toString(encoding)) === bare ? decoded : undefined
 }
 
 export function encodeSignature(signature: Buffer, encoding: Encoding): string {

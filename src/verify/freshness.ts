@@ -1,7 +1,7 @@
 /** A timestamp that must be near our clock, so that an old signed postback cannot be sent again. */
 import { fail, ok } from '../base/result.ts'
 import { compileSource, type Reading } from '../rules/source.ts'
-import type { Check } from '../rules/schema.ts'
+import type { Check } from '../rules/check-schema.ts'
 import { refusal, type CompileCheck } from './context.ts'
 
 type Freshness = NonNullable<Check['freshness']>

@@ -5,14 +5,20 @@
 import { MONEY_FIELDS } from '../model/conversion.ts'
 import { paramKey } from '../model/postback.ts'
 import type { RuleFault } from '../rules/rule-fault.ts'
-import type { NetworkRule, SignatureCheck } from '../rules/schema.ts'
+import type { Check, PairsSignatureCheck, SignatureCheck } from '../rules/check-schema.ts'
+import type { NetworkRule } from '../rules/schema.ts'
 import { compileSource } from '../rules/source.ts'
+import { coverageOf, signedKey, signsBody } from './coverage.ts'
+import { macrosOf } from './macros-of.ts'
+
+/** 128 bits in hex. */
+const SAFE_DIGITS = 32
 
 type LintedRule = Pick<NetworkRule, 'verify' | 'fields'>
 
 export function lintVerify(rule: LintedRule): RuleFault[] {
   const checks = rule.verify
-  if (checks.length === 0) {
+  if (checks.every(isNoProof)) {
     return [
       {
         path: ['verify'],
@@ -22,7 +28,7 @@ export function lintVerify(rule: LintedRule): RuleFault[] {
     ]
   }
   const warnings: RuleFault[] = []
-  if (checks.every(check => check.token !== undefined)) {
+  if (checks.every(check => check.token !== undefined || isNoProof(check))) {
     warnings.push({
       path: ['verify'],
       message: 'a token alone ends up in logs of every proxy on the way; it is all that is checked',
@@ -35,17 +41,18 @@ export function lintVerify(rule: LintedRule): RuleFault[] {
       const path = ['verify', index, 'ip', entry]
       warnings.push({ path, message: 'this range holds every address' })
     }
-    if (check.signature)
-      warnings.push(...lintSignature(check.signature, ['verify', index, 'signature']))
+    const { signature, pairs_signature: pairs } = check
+    if (signature) {
+      const path = ['verify', index, 'signature']
+      warnings.push(...lintSignature(signature, path), ...lintLength(signature.truncate, path))
+    }
+    if (pairs) {
+      const path = ['verify', index, 'pairs_signature']
+      warnings.push(...lintPairs(pairs, path), ...lintLength(pairs.truncate, path))
+    }
   }
   warnings.push(...unsignedMoney(rule))
   return warnings
-}
-
-interface MacroPlace {
-  readonly name: string
-  readonly start: number
-  readonly end: number
 }
 
 function lintSignature(check: SignatureCheck, path: RuleFault['path']): RuleFault[] {
@@ -76,28 +83,46 @@ function lintSignature(check: SignatureCheck, path: RuleFault['path']): RuleFaul
   return warnings
 }
 
+/** What is signed with few bits can be guessed by trying. */
+function lintLength(truncate: number | undefined, path: RuleFault['path']): RuleFault[] {
+  if (truncate === undefined || truncate >= SAFE_DIGITS) return []
+  return [
+    {
+      path: [...path, 'truncate'],
+      message: `a signature of ${truncate * 4} bits can be found by trying`,
+      hint: 'add `- token: path:token` or an `ip` check',
+    },
+  ]
+}
+
+function lintPairs({ pair, join = '' }: PairsSignatureCheck, path: RuleFault['path']): RuleFault[] {
+  const literal = pair.replace(/\{[^{}]*\}/g, '')
+  if (literal !== '' || join !== '' || /\{(key|secret|settings\.)/.test(pair)) return []
+  return [
+    {
+      path: [...path, 'pair'],
+      message: 'nothing stands between the values, so characters can be shifted between them',
+      hint: 'ask the network for a signature over names and values',
+    },
+  ]
+}
+
 /** Money that decides what is paid, read from where no signature reaches. */
 function unsignedMoney({ verify, fields }: LintedRule): RuleFault[] {
-  const signatures = verify.flatMap(({ signature }) => (signature ? [signature] : []))
-  if (signatures.length === 0) return []
-  const names = signatures.flatMap(({ over }) => macrosOf(over).map(({ name }) => name))
-  if (names.includes('url')) return []
-  const isBodySigned = names.includes('body')
-  const signed = new Set(names.map(signedKey))
+  const coverages = verify.flatMap(check => coverageOf(check) ?? [])
+  if (coverages.length === 0) return []
   return MONEY_FIELDS.flatMap(field => {
     const open = (fields?.[field] ?? []).filter(text => {
       const source = compileSource(text)
       if (!source.ok || source.value.kind === 'literal') return false
-      // A parameter may come from the query too, `json:` only from the body.
-      if (isBodySigned && source.value.kind === 'json') return false
-      return !signed.has(source.value.name)
+      return !coverages.some(isCovered => isCovered(source.value))
     })
     if (open.length === 0) return []
     return [
       {
         path: ['fields', field],
         message: `the signature does not cover ${open.join(', ')}, so whoever sees one valid postback can send another amount`,
-        hint: isBodySigned
+        hint: verify.some(signsBody)
           ? 'a parameter may also come from the query, which is not signed; read it as json:NAME'
           : 'ask the network for a signature over the amount, or add an `ip` check',
       },
@@ -105,19 +130,12 @@ function unsignedMoney({ verify, fields }: LintedRule): RuleFault[] {
   })
 }
 
-function macrosOf(template: string): MacroPlace[] {
-  return [...template.matchAll(/\{_?([A-Za-z][\w.-]*)[^{}]*\}/g)].map(match => ({
-    name: match[1] ?? '',
-    start: match.index,
-    end: match.index + match[0].length,
-  }))
-}
-
 /** Comes from the postback, at a length that its sender chooses. */
 function isValue(name: string): boolean {
   return name !== 'secret' && !name.startsWith('settings.')
 }
 
-function signedKey(name: string): string {
-  return paramKey(name.replace(/^(raw|q|header)\./, ''))
+/** Says something about a postback, but proves nothing of its sender. */
+function isNoProof({ equals, freshness }: Check): boolean {
+  return equals !== undefined || freshness !== undefined
 }

@@ -6,6 +6,7 @@ import { fail, ok, type Result } from '../base/result.ts'
 import { paramKey } from '../model/postback.ts'
 import { encodeForm, encodeUrl } from '../rules/template.ts'
 import type { Proof } from './context.ts'
+import { appendParam, replaceParam, splitTarget } from './raw-query.ts'
 
 /** An outgoing request; header names in lower case. */
 export interface DraftRequest {
@@ -22,6 +23,7 @@ export function placeValue(
   { from, fromText }: Pick<Proof, 'from' | 'fromText'>,
   value: string,
 ): Result<DraftRequest, string> {
+  if (from.bare) return fail(`"${fromText}" is read through filters, which cannot be undone`)
   switch (from.kind) {
     case 'header':
       return ok({ ...request, headers: { ...request.headers, [from.name]: value } })
@@ -29,9 +31,25 @@ export function placeValue(
       return placeInPath(request, from.name === 'token' ? 0 : 1, value)
     case 'param':
       return placeParam(request, fromText, from.name, value)
-    default:
+    case 'join':
+      return placeJoined(request, from, value)
+    case 'json':
+      return placeAtPath(request, from.name, value)
+    case 'literal':
       return fail(`a value for "${fromText}" cannot be put into a request`)
   }
+}
+
+/** Whole into the one that the query or form has, or else the first; the others stay away. */
+function placeJoined(
+  request: DraftRequest,
+  { name, keys }: Proof['from'],
+  value: string,
+): Result<DraftRequest, string> {
+  const pairs = `${splitTarget(request.target)[1] ?? ''}&${request.body}`
+  const found = keys.findIndex(key => replaceParam(pairs, key, '') !== undefined)
+  const at = Math.max(found, 0)
+  return placeParam(request, name.split(',')[at] ?? '', keys[at] ?? '', value)
 }
 
 /** `/in/NETWORK/TOKEN/EVENT` */
@@ -40,7 +58,7 @@ function placeInPath(
   at: number,
   value: string,
 ): Result<DraftRequest, string> {
-  const [path, query] = splitAt(request.target, '?')
+  const [path, query] = splitTarget(request.target)
   const [, root, network, ...rest] = path.split('/')
   if (root !== 'in' || network === undefined || rest.length < at) {
     return fail('the request needs a path like /in/NETWORK/TOKEN')
@@ -56,11 +74,11 @@ function placeParam(
   key: string,
   value: string,
 ): Result<DraftRequest, string> {
-  const [path, query] = splitAt(request.target, '?')
-  const inQuery = replacePairs(query ?? '', key, encodeUrl(value))
+  const [path, query] = splitTarget(request.target)
+  const inQuery = replaceParam(query ?? '', key, encodeUrl(value))
   if (inQuery !== undefined) return ok({ ...request, target: `${path}?${inQuery}` })
   if (request.method === 'GET' || request.body === '') {
-    const pairs = appendPair(query ?? '', encodeUrl(name), encodeUrl(value))
+    const pairs = appendParam(query ?? '', encodeUrl(name), encodeUrl(value))
     return ok({ ...request, target: `${path}?${pairs}` })
   }
   if (/json/i.test(request.headers['content-type'] ?? '')) {
@@ -68,25 +86,21 @@ function placeParam(
     return body.ok ? ok({ ...request, body: body.value }) : body
   }
   const body =
-    replacePairs(request.body, key, encodeForm(value)) ??
-    appendPair(request.body, encodeForm(name), encodeForm(value))
+    replaceParam(request.body, key, encodeForm(value)) ??
+    appendParam(request.body, encodeForm(name), encodeForm(value))
   return ok({ ...request, body })
 }
 
-/** Undefined where no pair has this key. */
-function replacePairs(pairs: string, key: string, encoded: string): string | undefined {
-  let isFound = false
-  const replaced = pairs.split('&').map(pair => {
-    const [name] = splitAt(pair, '=')
-    if (pair === '' || paramKey(decodeName(name)) !== key) return pair
-    isFound = true
-    return `${name}=${encoded}`
-  })
-  return isFound ? replaced.join('&') : undefined
-}
-
-function appendPair(pairs: string, name: string, value: string): string {
-  return `${pairs}${pairs === '' ? '' : '&'}${name}=${value}`
+/** The last name of the path, where the body has it once; a new one only at the top. */
+function placeAtPath(
+  request: DraftRequest,
+  path: string,
+  value: string,
+): Result<DraftRequest, string> {
+  const name = /([^.[\]]+)$/.exec(path)?.[1]
+  if (name === undefined) return fail(`a value for json:${path} cannot be put into a request`)
+  const body = placeInJson(request.body, name, paramKey(name), value, name === path)
+  return body.ok ? ok({ ...request, body: body.value }) : body
 }
 
 const JSON_PAIR = /"((?:[^"\\]|\\.)*)"(\s*:\s*)("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|null)/g
@@ -97,6 +111,7 @@ function placeInJson(
   name: string,
   key: string,
   value: string,
+  canAdd = true,
 ): Result<string, string> {
   let found = 0
   const replaced = body.replace(JSON_PAIR, (pair, own: string, colon: string, old: string) => {
@@ -107,21 +122,9 @@ function placeInJson(
   })
   if (found === 1) return ok(replaced)
   if (found > 1) return fail(`the JSON body has "${name}" more than once`)
+  if (!canAdd) return fail(`the JSON body has no "${name}" to put a value into`)
   const first = /^\s*\{(\s*\})?/.exec(body)
   if (!first) return fail('the JSON body is not an object')
   const pair = `{${JSON.stringify(name)}:${JSON.stringify(value)}${first[1] ? '}' : ','}`
   return ok(pair + body.slice(first[0].length))
-}
-
-function decodeName(raw: string): string {
-  try {
-    return decodeURIComponent(raw.replaceAll('+', ' '))
-  } catch {
-    return raw
-  }
-}
-
-function splitAt(text: string, separator: string): [string, string | undefined] {
-  const at = text.indexOf(separator)
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
 }

@@ -1,81 +1,75 @@
-/**
- * A signature: read from where it is carried, decoded strictly, compared in constant time with the
- * one each configured secret gives. The algorithm is the rule's, never the sender's.
- */
+/** Hash or HMAC over a template of single values: what nearly every offerwall and network does. */
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Postback } from '../model/postback.ts'
-import type { Refusal } from '../reasons.ts'
-import type { SignatureCheck } from '../rules/schema.ts'
-import { compileSource, type Source } from '../rules/source.ts'
-import { refusal, type CompileCheck } from './context.ts'
-import { decodeSignature, encodeSignature, type Encoding } from './encoding.ts'
-import { equalsAny } from './equal.ts'
+import type { SignatureCheck } from '../rules/check-schema.ts'
+import type { RuleFault } from '../rules/rule-fault.ts'
+import { refusal, type CompileCheck, type VerifyOptions } from './context.ts'
 import { compileFormats } from './formats.ts'
-import type { Recipe } from './recipe.ts'
-import { RECIPES } from './recipes.ts'
+import { DIGEST_BYTES, hashing, nothingSecret, type Recipe } from './recipe.ts'
+import { compileSigned } from './signed-check.ts'
+import { compileSignedText } from './signed-text.ts'
 
 export const compileSignature: CompileCheck<SignatureCheck> = (spec, options, path) => {
-  const source = compileSource(spec.from)
-  if (!source.ok) return fail([{ path: [...path, 'from'], message: source.error }])
-  const compiled = RECIPES.template(spec, options, path)
-  if (!compiled.ok) return compiled
-  const recipe = compiled.value
+  const recipe = compileRecipe(spec, options, path)
+  if (!recipe.ok) return recipe
   const formats = compileFormats(spec.formats ?? {}, [...path, 'formats'])
   if (!formats.ok) return formats
-  const secrets = options.secrets ?? []
-  if (recipe.usesSecret && (secrets.length === 0 || secrets.includes(''))) {
-    return fail([
-      {
-        path,
-        message: 'this check needs a secret and none is configured, or an empty one',
-        hint: 'set `secrets: [${ENV}]` of the network',
-      },
-    ])
-  }
-  // A recipe keyed by a setting is tried once, with no secret.
-  const tried = recipe.usesSecret ? secrets : ['']
-  const from = source.value
+  const signed = compileSigned(spec, recipe.value, options, path)
+  if (!signed.ok || !spec.formats) return signed
+  const { check } = signed.value
   return ok({
-    check: postback => {
-      const given = readSignature(postback, from, spec.encoding, recipe.bytes)
-      if (!given.ok) return given.error
-      const expected: Buffer[] = []
-      for (const secret of tried) {
-        const signature = recipe.sign(postback, secret)
-        if (!signature.ok) return signature.error
-        expected.push(signature.value)
-      }
-      if (!equalsAny(given.value, expected)) return refusal('signature_invalid', spec.from)
-      return formats.value(postback)
-    },
-    proof: {
-      from,
-      fromText: spec.from,
-      kind: 'signature',
-      value: postback => signText(recipe, postback, tried[0] ?? '', spec.encoding),
-    },
+    ...signed.value,
+    check: (postback, now) => check(postback, now) ?? formats.value(postback),
   })
 }
 
-function readSignature(
-  postback: Postback,
-  from: Source,
-  encoding: Encoding,
-  bytes: number,
-): Result<Buffer, Refusal> {
-  const { found, value } = from.read(postback)
-  if (found === 'none' || value === '') return fail(refusal('signature_missing', from.name))
-  if (found === 'many') return fail(refusal('param_duplicate', 'the signature'))
-  const signature = found === 'one' ? decodeSignature(value, encoding, bytes) : undefined
-  return signature ? ok(signature) : fail(refusal('signature_malformed', from.name))
-}
-
-function signText(
-  recipe: Recipe,
-  postback: Postback,
-  secret: string,
-  encoding: Encoding,
-): Result<string, Refusal> {
-  const signature = recipe.sign(postback, secret)
-  return signature.ok ? ok(encodeSignature(signature.value, encoding)) : signature
+function compileRecipe(
+  spec: SignatureCheck,
+  options: VerifyOptions,
+  path: RuleFault['path'],
+): Result<Recipe, readonly RuleFault[]> {
+  const { algorithm, rounds = 1 } = spec
+  const isHmac = spec.hmac ?? false
+  const keyPath = [...path, 'key']
+  const over = compileSignedText(spec.over, options, [...path, 'over'])
+  if (!over.ok) return over
+  const key = compileSignedText(spec.key ?? '{secret}', options, keyPath)
+  if (!key.ok) return key
+  const faults: RuleFault[] = []
+  if (spec.key !== undefined && !isHmac) {
+    faults.push({ path: keyPath, message: 'only an HMAC has a key', hint: 'set `hmac: true`' })
+  }
+  if (spec.rounds !== undefined && isHmac) {
+    faults.push({ path: [...path, 'rounds'], message: 'only a plain hash goes more rounds' })
+  }
+  if (!over.value.usesPostback) {
+    faults.push({
+      path: [...path, 'over'],
+      message: 'this signs nothing of the postback, so one signature would hold for every postback',
+    })
+  }
+  const keyed = isHmac ? key.value : over.value
+  if (!keyed.usesSecret && !keyed.usesSettings) {
+    faults.push(nothingSecret([...path, isHmac ? 'key' : 'over']))
+  }
+  if (faults.length > 0) return fail(faults)
+  return ok({
+    bytes: DIGEST_BYTES[algorithm],
+    usesSecret: over.value.usesSecret || (isHmac && key.value.usesSecret),
+    sign: (postback, secret) => {
+      const text = over.value.render(postback, secret)
+      if (!text.ok) return text
+      if (text.value.length === 0) return fail(refusal('signature_invalid', 'nothing is signed'))
+      let keyText: string | Buffer | undefined
+      if (isHmac) {
+        const rendered = key.value.render(postback, secret)
+        if (!rendered.ok) return rendered
+        keyText = rendered.value
+      }
+      let digest = hashing(algorithm, keyText).update(text.value).digest()
+      for (let round = 1; round < rounds; round++) {
+        digest = hashing(algorithm, undefined).update(digest).digest()
+      }
+      return ok(digest)
+    },
+  })
 }

@@ -32,9 +32,9 @@ export function compileSignedText(
   options: VerifyOptions,
   path: RuleFault['path'],
 ): Result<SignedText, readonly RuleFault[]> {
-  if (/\{_?url[|}]/.test(text) && options.publicBaseUrl === undefined) {
-    const hint = 'set `server.public_base_url` to the URL that the network calls, without the path'
-    return fail([{ path, message: 'the signature covers the full URL, and it is not known', hint }])
+  if (/\{_?url[|}]/.test(text)) {
+    const hint = 'a parameter of this name is {q.url}'
+    return fail([{ path, message: 'the URL is signed with `url_signature`', hint }])
   }
   const compiled = compileTemplate(text, macrosFor(options))
   if (!compiled.ok) return fail([{ path, message: compiled.error.message }])
@@ -63,15 +63,11 @@ export function compileSignedText(
 
 function macrosFor(options: VerifyOptions): Macros<Rendering> {
   const settings = options.settings ?? {}
-  const base = options.publicBaseUrl
   return {
-    names: ['secret', 'body', 'url', ...Object.keys(settings).map(name => `settings.${name}`)],
+    names: ['secret', 'body', ...Object.keys(settings).map(name => `settings.${name}`)],
     resolve: name => {
       if (name === 'secret') return macro(({ secret }) => secret)
       if (name === 'body') return macro(({ postback }) => postback.body.toString())
-      if (name === 'url') {
-        return base === undefined ? undefined : macro(({ postback }) => base + postback.target)
-      }
       const [prefix, rest] = splitOnce(name)
       if (rest === undefined) return param(name)
       switch (prefix) {

@@ -152,7 +152,7 @@ t.test('the circuit', async t => {
   t.same([breaker.state(), breaker.waitMs()], ['open', 2_000])
   breaker.failed()
   breaker.succeeded()
-  breaker.trip()
+  breaker.trip('gone')
   t.same([breaker.state(), breaker.waitMs()], ['open', 2_000], 'late answers change nothing')
   const waits: number[] = []
   for (let i = 0; i < 7; i += 1) {
@@ -166,7 +166,7 @@ t.test('the circuit', async t => {
   breaker.state()
   breaker.succeeded()
   t.equal(breaker.state(), 'closed')
-  breaker.trip()
+  breaker.trip('gone')
   t.equal(breaker.waitMs(), 2_000, 'it starts small again')
   t.same(seen.slice(0, 3), ['open', 'half_open', 'open'])
 })

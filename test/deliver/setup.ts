@@ -35,6 +35,7 @@ export function createLog(): Log {
     leaseLost: [],
     tookOver: [],
     reconciled: [],
+    authFailed: [],
   }
   const events = Object.fromEntries(
     Object.entries(facts).map(([name, list]) => [name, (fact: never) => void list.push(fact)]),

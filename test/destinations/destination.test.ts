@@ -8,10 +8,11 @@ import { defineDestination } from '../../src/destinations/define.ts'
 import type { DestinationFault } from '../../src/destinations/fault.ts'
 import { runDestinationExample } from '../../src/destinations/examples.ts'
 import { createDestination } from '../../src/destinations/registry.ts'
-import { parseSigningKey, signWebhook, webhook } from '../../src/destinations/webhook.ts'
+import { parseSigningKey, signWebhook } from '../../src/destinations/signed-post.ts'
+import { webhook } from '../../src/destinations/webhook.ts'
 import type { DeliveryResponse } from '../../src/model/delivery.ts'
 import { STATUSES } from '../../src/model/status.ts'
-import type { DestinationRule } from '../../src/rules/schema.ts'
+import type { DestinationRule } from '../../src/rules/destination-schema.ts'
 import { attempt, create, faultsOf, NOW, rule, send } from './support.ts'
 
 t.test('settings', t => {

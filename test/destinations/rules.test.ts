@@ -1,19 +1,18 @@
 /** Every shipped rule and every type in code is what its examples say. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { Ajv } from 'ajv'
 import t from 'tap'
-import { parse } from 'yaml'
 import { runDestinationExample } from '../../src/destinations/examples.ts'
 import { DESTINATION_TYPES } from '../../src/destinations/registry.ts'
-import { destinationRule, type DestinationRule } from '../../src/rules/schema.ts'
+import type { DestinationRule } from '../../src/rules/destination-schema.ts'
+import { formatFault } from '../../src/rules/faults.ts'
+import { loadDestinationRule } from '../../src/rules/load.ts'
 
 const FOLDER = new URL('../../rules/destinations/', import.meta.url)
-const validate = new Ajv({ allErrors: true, strict: false }).compile(destinationRule)
 
 function load(file: string): DestinationRule {
-  const rule: unknown = parse(readFileSync(new URL(file, FOLDER), 'utf8'))
-  if (!validate(rule)) throw new Error(`${file}: ${JSON.stringify(validate.errors)}`)
-  return rule as DestinationRule
+  const rule = loadDestinationRule(readFileSync(new URL(file, FOLDER), 'utf8'), file)
+  if (!rule.ok) throw new Error(rule.error.map(formatFault).join('\n'))
+  return rule.value.value
 }
 
 const files = readdirSync(FOLDER).filter(file => file.endsWith('.yaml'))

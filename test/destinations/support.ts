@@ -3,7 +3,7 @@ import { createDestination, type ConfiguredDestination } from '../../src/destina
 import type { DestinationOptions } from '../../src/destinations/options.ts'
 import type { Conversion } from '../../src/model/conversion.ts'
 import { deliveryId, type DeliveryRequest, type RequestFault } from '../../src/model/delivery.ts'
-import type { DestinationRule } from '../../src/rules/schema.ts'
+import type { DestinationRule } from '../../src/rules/destination-schema.ts'
 
 export const NOW = Date.UTC(2026, 0, 1, 0, 0, 0, 750)
 

@@ -18,11 +18,21 @@ function load(file: string): NetworkRule {
   return rule
 }
 
-/** By a field, a check, or a common alias. */
+/** By a field, a check (also as a part of what is signed), or a common alias. */
 function isRead(rule: NetworkRule, name: string): boolean {
-  const { fields = {}, verify } = rule
-  const named = [...Object.values(fields).flat(), ...verify.flatMap(check => check.signature?.from)]
-  return rule.aliases === 'common' || [...named, ...verify.map(check => check.token)].includes(name)
+  const { fields = {}, status, verify } = rule
+  const named = [...Object.values(fields).flat(), ...(status?.from ?? []), ...textsIn(verify)]
+  return (
+    rule.aliases === 'common' ||
+    named.some(text => text.replace(/\|.*/, '') === name || text.includes(`{${name}}`))
+  )
+}
+
+/** Every text anywhere in a value, names of keys included. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, part]) => [key, ...textsIn(part)])
 }
 
 const files = readdirSync(FOLDER).filter(file => file.endsWith('.yaml'))

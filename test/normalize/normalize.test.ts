@@ -174,6 +174,82 @@ t.test('amounts', async t => {
   }
 })
 
+t.test('several amounts in one value, and words for an amount', async t => {
+  const paid = (money: Parameters<typeof run>[0]['money'], sum: string) => {
+    const fields = fieldsOf(run({ ...PLAIN, ...(money ? { money } : {}) }, sent({ sum })))
+    return typeof fields === 'string' ? fields : fields['payout']
+  }
+  const first = { multi: 'first' } as const
+  const sum = { multi: 'sum' } as const
+  for (const [money, text, expected] of [
+    [first, '12.50,', '12.50'],
+    [first, ',7', '7'],
+    [first, '12.50,7', '12.50'],
+    [first, ' 1 , 2 ', '1'],
+    [first, '5', '5'],
+    [first, ',', undefined],
+    [first, '1,x', 'amount_invalid'],
+    [sum, '12.50,7', '19.50'],
+    [sum, '0.1,0.2', '0.3'],
+    [sum, '0.10,,0.205', '0.305'],
+    [sum, '99999999999999999999.01,0.99', '100000000000000000000.00'],
+    [sum, '3,-1', '2'],
+    [sum, '1,-3', 'amount_invalid'],
+    [sum, ',', undefined],
+    [{ ...sum, places: { payout: 2 } }, '150,50', '2.00'],
+    [{ ...sum, max: '10' }, '6,5', 'amount_invalid'],
+    [undefined, '1,2', 'amount_invalid'],
+    [{ words: { FREE: '0' } }, 'free', '0'],
+    [{ words: { ' Free ': '0.00' } }, ' FREE ', '0.00'],
+    [{ words: { FREE: '0' } }, 'gratis', 'amount_invalid'],
+    [{ words: { back: '-2' }, negative: 'reversed' }, 'back', '2'],
+  ] as const) {
+    t.equal(paid(money, text), expected, `${JSON.stringify(money)} ${text}`)
+  }
+  t.equal(fieldsOf(run({ ...PLAIN, money: first, required: ['payout'] }, sent({ sum: ',' }))), 'param_missing') // prettier-ignore
+  const both = compileNormalize(
+    ruleOf({ ...PLAIN, money: { multi: 'sum', decimal_comma: true } }),
+    OPTIONS,
+  )
+  t.match(both, { ok: false, error: [{ path: ['money', 'multi'] }] })
+})
+
+t.test('a value through filters, out of several parameters, or pointing back', async t => {
+  const rule = {
+    fields: {
+      transaction_id: ['back', 'tx|strip_prefix:r-'],
+      click_id: ['join:s2,s3'],
+      user_id: ['u|after:-'],
+    },
+  }
+  const of = (pairs: Record<string, string>) => fieldsOf(run(rule, pairs))
+  t.match(of({ tx: 'T-1', s2: 'ab', s3: 'cd', u: 'x-7' }), { transaction_id: 'T-1', click_id: 'abcd', user_id: '7' }) // prettier-ignore
+  t.match(of({ tx: 'r-T-1' }), { transaction_id: 'T-1' }, 'a reversal by its prefix')
+  t.match(of({ tx: 'T-2', back: 'T-1' }), { transaction_id: 'T-1' }, 'a reversal by what it names')
+  t.match(of({ tx: 'T-2', back: '' }), { transaction_id: 'T-2' })
+  t.equal(of({ tx: 'r-' }), 'dedupe_key_empty')
+  t.equal(of({ s2: '#s2#', s3: '#s3#' }), 'macro_unreplaced', 'two macros are no id')
+  t.equal(of({ s2: 'ab', s3: '#s3#' }), 'macro_unreplaced', 'nor is half of one')
+  t.notMatch(of({ tx: '1', u: '{user-id}' }), { user_id: 'id}' }, 'a macro is none behind a filter')
+  const pairs: Pair[] = [['tx', 'r-1'], ['tx', 'r-2']] // prettier-ignore
+  t.equal(fieldsOf(run(rule, pairs)), 'param_duplicate')
+  const { q } = conversionOf(
+    run(rule, { tx: 'r-1', s2: 'a', s3: 'b', u: 'x-1', y: '1' }),
+  ).conversion
+  t.same(q, { y: '1' }, 'what was used is no further parameter')
+  const list = { fields: { transaction_id: ['tx'], payout: ['json:c[role=AFFILIATE].value'] } }
+  const entry = (role: string, value: string) => new Map([['role', role], ['value', value]]) // prettier-ignore
+  const paid = (...entries: Map<string, string>[]) =>
+    fieldsOf(run(list, { tx: '1' }, { json: new Map([['c', entries]]) }))
+  t.match(paid(entry('PRODUCER', '9'), entry('AFFILIATE', '3')), { payout: '3' })
+  t.notMatch(paid(entry('PRODUCER', '9')), { payout: '9' })
+  t.equal(paid(entry('AFFILIATE', '9'), entry('AFFILIATE', '3')), 'param_duplicate')
+  for (const source of ['pw|trim', 'join:tx,sigx']) {
+    const bad = compileNormalize(ruleOf({ fields: { click_id: [source] } }), OPTIONS)
+    t.match(bad, { ok: false, error: [{ message: /carries a credential/ }] }, source)
+  }
+})
+
 t.test('a negative amount needs a reversed status, or means one', async t => {
   const reversing = { ...PLAIN, money: { negative: 'reversed' as const, symbols: true } }
   const cases: [object, Record<string, string>, unknown][] = [

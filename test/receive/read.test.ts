@@ -196,7 +196,9 @@ t.test('embedded bodies', async t => {
       return expanded.ok ? 'none' : expanded.error.reason
     }
     t.equal(reason('d={'), 'body_invalid')
-    t.equal(reason('d=[1]'), 'body_invalid')
+    t.equal(reason('d=7'), 'body_invalid')
+    t.equal(reason('d=[1'), 'body_invalid')
+    t.equal(reason('d=[1]'), 'none', 'a list, for json: to read')
     t.equal(reason('d={}&d={"a":1}'), 'param_duplicate')
     t.equal(reason('d=%zz'), 'encoding_invalid')
     t.equal(reason(`q=${encodeURIComponent('a=1&'.repeat(1000))}`), 'param_too_many')
@@ -302,6 +304,14 @@ t.test('replies', async t => {
     })
     if (!reply.ok) return t.fail('compile')
     t.same(JSON.parse(reply.value('new', conversion).body), { id: conversion.transaction_id })
+  })
+  t.test('the operator’s settings in an answer', async t => {
+    const rule = { accepted: { body: '{settings.answer}-{transaction_id}' } }
+    const reply = compileReply(rule, { settings: { answer: 'o<k' } })
+    if (!reply.ok) return t.fail('compile')
+    t.equal(reply.value('new', conversion).body, 'ok-T-1', 'without what could be markup')
+    t.notOk(compileReply(rule).ok, 'a setting that is not there')
+    t.notOk(compileReply(rule, { settings: { other: 'x' } }).ok)
   })
   t.test('the operator’s status for rejections wins', async t => {
     const reply = compileReply({ rejected: { status: 403 } }, { answerRejectedWith: 200 })

@@ -730,7 +730,10 @@ async function erasing(part: Parts) {
       [kept.record],
     )
     t.same((await store.dead({ limit: 9 })).letters, [])
-    t.same((await store.decisions({ limit: 9 })).map(({ at }) => at).sort(), [2, 4])
+    t.same(
+      (await store.decisions({ limit: 9 })).map(({ at }) => at).sort((a, b) => a - b),
+      [2, 4],
+    )
     t.match(await ledgerOf(store, 'x'), { enqueued: 3, delivered: 1, discarded: 1 })
     t.match(await ledgerOf(store, 'y'), { enqueued: 2, discarded: 1, pending: { queued: 1 } })
     t.match(await ledgerOf(store, 'z'), { enqueued: 1, dead: 0, discarded: 1 })

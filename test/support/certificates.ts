@@ -16,6 +16,8 @@ export interface Certificates {
   readonly wrongHost: ServerCertificate
   readonly expired: ServerCertificate
   readonly selfSigned: ServerCertificate
+  /** One for all of these names, signed by `ca`. */
+  issueFor(hosts: readonly string[]): ServerCertificate
 }
 
 const KEY = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
@@ -25,8 +27,8 @@ export function createCertificates(folder: string): Certificates {
   const file = (name: string) => join(folder, name)
   const read = (name: string) => readFileSync(file(name), 'utf8')
   const openssl = (line: string) => execFileSync('openssl', line.split(' '), { stdio: 'pipe' })
-  const names = (host: string) =>
-    `subjectAltName=DNS:${host}${host === 'localhost' ? ',IP:127.0.0.1' : ''}`
+  const names = (...hosts: readonly string[]) =>
+    `subjectAltName=${hosts.map(host => `DNS:${host}${host === 'localhost' ? ',IP:127.0.0.1' : ''}`).join()}`
 
   const ca = `${file('ca.key')} -out ${file('ca.pem')}`
   openssl(`req -x509 ${KEY} -days 2 -subj /CN=test-authority -keyout ${ca}`)
@@ -35,12 +37,12 @@ export function createCertificates(folder: string): Certificates {
     `req -x509 ${KEY} -days 2 -subj /CN=localhost -addext ${names('localhost')} -keyout ${self}`,
   )
 
-  function issue(name: string, host: string, days: number): ServerCertificate {
+  function issue(name: string, hosts: readonly string[], days: number): ServerCertificate {
     const [key, request, extra, cert] = ['key', 'csr', 'ext', 'pem'].map(end =>
       file(`${name}.${end}`),
     )
-    openssl(`req ${KEY} -subj /CN=${host} -keyout ${key} -out ${request}`)
-    writeFileSync(`${extra}`, names(host))
+    openssl(`req ${KEY} -subj /CN=${name} -keyout ${key} -out ${request}`)
+    writeFileSync(`${extra}`, names(...hosts))
     const signer = `-CA ${file('ca.pem')} -CAkey ${file('ca.key')} -CAcreateserial`
     openssl(`x509 -req -in ${request} ${signer} -extfile ${extra} -days ${days} -out ${cert}`)
     return { key: read(`${name}.key`), cert: read(`${name}.pem`) }
@@ -48,10 +50,11 @@ export function createCertificates(folder: string): Certificates {
 
   return {
     ca: read('ca.pem'),
-    good: issue('good', 'localhost', 2),
-    wrongHost: issue('wrong', 'elsewhere.example', 2),
+    good: issue('good', ['localhost'], 2),
+    wrongHost: issue('wrong', ['elsewhere.example'], 2),
     // A negative number of days ends yesterday.
-    expired: issue('expired', 'localhost', -1),
+    expired: issue('expired', ['localhost'], -1),
     selfSigned: { key: read('self.key'), cert: read('self.pem') },
+    issueFor: hosts => issue('several', hosts, 2),
   }
 }

@@ -26,7 +26,7 @@ export async function ledgerGap(gateway: Gateway): Promise<number> {
 export async function pendingDeliveries(gateway: Gateway): Promise<number> {
   const asked = Date.now() / 1000
   await until('the store is read again', async () => {
-    const [read] = (await series(gateway, 'postern_ledger_collected_timestamp_seconds')).values()
+    const [read] = (await series(gateway, 'postern_metrics_collected_timestamp_seconds')).values()
     // A reading that ended within a second of the question may have begun before it.
     return (read ?? 0) > asked + 1
   })

@@ -218,6 +218,11 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
       return backend.safety()
     },
 
+    async size() {
+      ensureOpen()
+      return backend.size()
+    },
+
     async erase(erasure) {
       // Looking takes as long as there is data, so it holds nobody up; the removal is short.
       const found = read(tables => findConversion(tables, erasure))

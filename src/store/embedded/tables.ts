@@ -3,7 +3,7 @@
  * semantics (accept, settle, claim, …) are written once over these; memory and LMDB supply them.
  */
 import type { ConversionState } from '../decide.ts'
-import type { DeadLetterId, Decision, SafetyCheck } from '../store.ts'
+import type { DeadLetterId, Decision, SafetyCheck, StoreSize } from '../store.ts'
 
 export interface Tables {
   readonly states: StateTable
@@ -134,6 +134,7 @@ export interface Backend {
   /** One consistent view of what is committed. */
   read<T>(work: (tables: Tables) => T): T
   safety(): Promise<readonly SafetyCheck[]>
+  size(): Promise<StoreSize | undefined>
   /** Overwrites what deleted rows leave behind in the file, where there is one. */
   scrub?(): Promise<void>
 }

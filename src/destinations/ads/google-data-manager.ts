@@ -1,0 +1,169 @@
+/**
+ * Google Data Manager API: the way for click conversions into Google Ads. New developer tokens are
+ * refused by the older upload of the Google Ads API since 2026-06-15.
+ * https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/send-events
+ * https://developers.google.com/data-manager/api/devguides/concepts/formatting
+ * https://ads-developers.googleblog.com/2026/05/changes-to-offline-click-conversion.html
+ *
+ * A request is only taken in: whether a click was found is told later, and not to us.
+ */
+import { readDataManagerAnswer } from './google-answer.ts'
+import { IDENTITY } from './identity.ts'
+import { amount, JSON_HEADERS, post } from './json.ts'
+import { GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
+import { defineAdPlatform, insufficient, refuse, type AdEvent } from './platform.ts'
+
+const API_VERSION = 'v1'
+const SCOPE = 'https://www.googleapis.com/auth/datamanager'
+const person = IDENTITY.google
+
+export const googleDataManager = defineAdPlatform({
+  type: 'google_data_manager',
+  title: 'Google Data Manager API',
+  docs: 'https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/send-events',
+  apiVersion: API_VERSION,
+  notes:
+    'Events are named by the number of their conversion action: events: sale=987654321. Only accepted requests are known here; matching shows in Google Ads. A reversal can be sent as a value of 0 (reversals: restate), which Google documents as a restatement; where the conversion was never sent, that makes a new one.',
+  host: 'https://datamanager.googleapis.com',
+  settings: {
+    customer_id: {
+      title: 'Google Ads account that owns the conversion action',
+      pattern: '^[0-9-]+$',
+      example: '123-456-7890',
+    },
+    login_customer_id: {
+      title: 'Manager account, where access goes through one',
+      default: '',
+      pattern: '^[0-9-]+$',
+    },
+    api_version: { title: 'API version', default: API_VERSION, pattern: '^v[0-9]+$' },
+    event_source: {
+      title: 'WEB, APP, IN_STORE, PHONE or OTHER',
+      default: 'WEB',
+      pattern: '^(WEB|APP|IN_STORE|PHONE|OTHER)$',
+    },
+    reversals: {
+      title: 'restate: a reversal sets the value to 0; empty: it is not sent',
+      default: '',
+      pattern: '^restate$',
+    },
+    ...GOOGLE_SETTINGS,
+  },
+  events: {},
+  eventNames: /^\d+$/,
+  identity: [
+    'gclid', 'gbraid', 'wbraid', 'dclid', 'email', 'phone', 'first_name', 'last_name', 'zip', 'country',
+  ], // prettier-ignore
+  clickId: 'gclid',
+  // The longest click window of a conversion action.
+  maxAgeHours: 90 * 24,
+  test: 'yes',
+  takesReversals: ({ reversals }) => reversals === 'restate',
+  policy: { budget_hours: 7 * 24 },
+  prepare: (settings, fault) => {
+    const login = digits(settings.login_customer_id)
+    return {
+      path: `/${settings.api_version}/events:ingest`,
+      operating: { accountType: 'GOOGLE_ADS', accountId: digits(settings.customer_id) },
+      login: login === '' ? undefined : { accountType: 'GOOGLE_ADS', accountId: login },
+      source: settings.event_source,
+      grant: googleGrant(settings, SCOPE, fault),
+    }
+  },
+  grant: ({ grant }) => grant,
+  request: (event, { path, operating, login, source }, base) => {
+    const click = clickOf(event)
+    const identifiers = identifiersOf(event)
+    if (!click && identifiers.length === 0) {
+      return insufficient(
+        'gclid, gbraid, wbraid, dclid, email, phone, or name with zip and country',
+      )
+    }
+    const { consent, isReversal } = event
+    if (isReversal && event.currency === undefined) {
+      return refuse('reversal_unsupported', 'a restatement needs the currency of the conversion')
+    }
+    const agreed = consent && `CONSENT_${consent.toUpperCase()}`
+    return post(base + path, JSON_HEADERS, {
+      destinations: [
+        {
+          reference: 'd1',
+          operatingAccount: operating,
+          loginAccount: login,
+          productDestinationId: event.name,
+        },
+      ],
+      events: [
+        {
+          destinationReferences: ['d1'],
+          transactionId: event.order,
+          eventTimestamp: new Date(event.at).toISOString(),
+          lastUpdatedTimestamp: isReversal
+            ? new Date(event.conversion.received_at).toISOString()
+            : undefined,
+          eventSource: source,
+          adIdentifiers: click,
+          userData: { userIdentifiers: identifiers.length > 0 ? identifiers : undefined },
+          conversionValue: amount(isReversal ? '0' : event.value),
+          currency: event.currency,
+        },
+      ],
+      consent: { adUserData: agreed, adPersonalization: agreed },
+      encoding: identifiers.length > 0 ? 'HEX' : undefined,
+      validateOnly: event.isTest,
+    })
+  },
+  verdict: readDataManagerAnswer,
+  examples: [
+    {
+      title: 'a sale of a click',
+      conversion: { gclid: 'TeSter-123_gclid' },
+      settings: {
+        client_id: 'client-1',
+        client_secret: 'secret-1',
+        refresh_token: 'refresh-1',
+        events: 'sale=987654321',
+        consent: 'granted',
+      },
+      request: {
+        method: 'POST',
+        url: 'https://datamanager.googleapis.com/v1/events:ingest',
+        body: '{"destinations":[{"reference":"d1","operatingAccount":{"accountType":"GOOGLE_ADS","accountId":"1234567890"},"productDestinationId":"987654321"}],"events":[{"destinationReferences":["d1"],"transactionId":"tx-1","eventTimestamp":"2026-01-01T00:00:00.000Z","eventSource":"WEB","adIdentifiers":{"gclid":"TeSter-123_gclid"},"conversionValue":12.5,"currency":"USD"}],"consent":{"adUserData":"CONSENT_GRANTED","adPersonalization":"CONSENT_GRANTED"},"validateOnly":false}',
+      },
+      responses: [
+        { status: 200, body: '{"requestId":"r-1"}', verdict: 'delivered' },
+        { status: 400, body: '{"error":{"status":"INVALID_ARGUMENT"}}', verdict: 'dead' },
+        { status: 403, verdict: 'park' },
+        { status: 429, verdict: 'retry' },
+      ],
+    },
+  ],
+})
+
+/** One click id; those of iOS exist only where there is no gclid. */
+function clickOf({ conversion: c, clickId }: AdEvent) {
+  if (clickId) return { gclid: clickId }
+  if (c.gbraid) return { gbraid: c.gbraid }
+  if (c.wbraid) return { wbraid: c.wbraid }
+  return c.dclid ? { dclid: c.dclid } : undefined
+}
+
+function identifiersOf({ conversion: c }: AdEvent) {
+  const email = person.email(c.email)
+  const phone = person.phone(c.phone)
+  const givenName = person.first_name(c.first_name)
+  const familyName = person.last_name(c.last_name)
+  const regionCode = person.country(c.country)
+  const postalCode = person.zip(c.zip)
+  // An address counts only whole.
+  const hasAddress = givenName && familyName && regionCode && postalCode
+  return [
+    ...(email ? [{ emailAddress: email }] : []),
+    ...(phone ? [{ phoneNumber: phone }] : []),
+    ...(hasAddress ? [{ address: { givenName, familyName, regionCode, postalCode } }] : []),
+  ]
+}
+
+function digits(account: string): string {
+  return account.replaceAll('-', '')
+}

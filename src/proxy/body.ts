@@ -1,0 +1,61 @@
+/** Request bodies: read whole up to a limit, or passed on with a limit. */
+import type { IncomingMessage } from 'node:http'
+import { pipeline, Readable, Transform } from 'node:stream'
+
+export class BodyTooLarge extends Error {
+  override readonly name = 'BodyTooLarge'
+}
+
+export function hasBody({ headers }: IncomingMessage): boolean {
+  const { 'content-length': length } = headers
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
+/** True where the head alone says that the body is over the limit. */
+export function isDeclaredOver({ headers }: IncomingMessage, limit: number): boolean {
+  return Number(headers['content-length'] ?? 0) > limit
+}
+
+/** The body as a stream that fails with `BodyTooLarge` past the limit. */
+export function limited(request: IncomingMessage, limit: number): Readable {
+  // A declared length is held by the parser.
+  if (request.headers['content-length'] !== undefined) return request
+  let size = 0
+  const counted = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      size += chunk.length
+      if (size > limit) done(new BodyTooLarge(`the body is over ${limit} bytes`))
+      else done(null, chunk)
+    },
+  })
+  pipeline(request, counted, () => undefined)
+  return counted
+}
+
+export type ReadBody =
+  | { readonly kind: 'whole'; readonly body: Buffer }
+  /** Over the limit: what was read, and the rest as it comes. */
+  | { readonly kind: 'large'; readonly body: Readable }
+  /** The client left before the end. */
+  | { readonly kind: 'gone' }
+
+export async function readBody(request: IncomingMessage, limit: number): Promise<ReadBody> {
+  const chunks: Buffer[] = []
+  let size = 0
+  const parts = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
+  try {
+    for (let part = await parts.next(); !part.done; part = await parts.next()) {
+      chunks.push(part.value)
+      size += part.value.length
+      if (size > limit) return { kind: 'large', body: Readable.from(again(chunks, parts)) }
+    }
+  } catch {
+    return { kind: 'gone' }
+  }
+  return { kind: 'whole', body: Buffer.concat(chunks) }
+}
+
+async function* again(read: readonly Buffer[], rest: AsyncIterable<Buffer>) {
+  yield* read
+  yield* rest
+}

@@ -1,0 +1,133 @@
+/** Documents are true: README's commands run as they stand, and the pages name what exists. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { cpSync, existsSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parse } from 'yaml'
+import { ROOT, temporaryFolder } from './support/gateway.ts'
+import { until } from './support/until.ts'
+
+t.setTimeout(120_000)
+
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
+const commandsOf = (page: string): string[] =>
+  [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) => block.trim().split('\n'))
+
+/** A fresh copy of what a clone holds, with the dependencies that are installed already. */
+function freshClone(folder: string): string {
+  const files = ['src', 'build', 'rules', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
+  for (const file of [...files, 'postern.yaml']) {
+    cpSync(join(ROOT, file), join(folder, file), { recursive: true })
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  return folder
+}
+
+/** What each command of the README must show; those that cannot run inside a test say why. */
+const EXPECTED: readonly { starts: string; shows?: RegExp; elsewhere?: () => boolean }[] = [
+  { starts: 'npm ci', elsewhere: () => /^npm ci$/m.test(read('.ci/run')) },
+  { starts: 'npm test', elsewhere: () => /^npm test$/m.test(read('.ci/run')) },
+  { starts: 'npm start' },
+  { starts: 'curl ', shows: /^OK$/ },
+  {
+    starts: 'npm run --silent postern -- explain',
+    shows: /deliver to tracker-a[\s\S]*cid=click-3/,
+  },
+  { starts: 'npm run --silent postern -- log', shows: /order-1.*tracker-a, tracker-b/ },
+  { starts: 'npm run --silent postern -- check', shows: /sound\s*$/ },
+  // No Docker engine inside a test; the files it reads are checked below.
+  { starts: 'docker compose up', elsewhere: () => existsSync(join(ROOT, 'compose.yaml')) },
+]
+
+t.test('every command of the README does what it says', async t => {
+  const folder = freshClone(temporaryFolder(t))
+  const commands = commandsOf(read('README.md'))
+  let gateway: ChildProcess | undefined
+  let output = ''
+  t.teardown(() => gateway?.kill('SIGKILL'))
+  for (const command of commands) {
+    const expected = EXPECTED.find(({ starts }) => command.startsWith(starts))
+    if (!expected) {
+      t.fail(`no test for: ${command}`)
+    } else if (expected.elsewhere) {
+      t.ok(expected.elsewhere(), command)
+    } else if (command === 'npm start') {
+      // Its own process group, as npm does not hand every signal on.
+      gateway = spawn('npm', ['start'], {
+        cwd: folder,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      const child = gateway
+      t.teardown(() => process.kill(-(child.pid ?? 0), 'SIGKILL'))
+      child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
+      child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
+      await until('the gateway greets', () => output.includes('Try it'), 60_000)
+      const hint = /curl '[^']+'/.exec(output)?.[0]
+      t.ok(commands.includes(hint ?? ''), 'the line it prints is the one the README shows')
+    } else {
+      const { stdout, stderr } = spawnSync('sh', ['-c', command], { cwd: folder, encoding: 'utf8' })
+      t.match(stdout, expected.shows ?? /./, `${command}\n${stderr}`)
+      if (command.startsWith('curl')) {
+        for (const fact of [
+          /postback\.accepted .*network=demo/,
+          /demo\.received .*\/tracker-a\/postback\?cid=click-1&/,
+          /demo\.received .*\/tracker-b\/postback\?cid=click-2&/,
+          /delivery\.delivered .*destination=tracker-a/,
+          /delivery\.delivered .*destination=tracker-b/,
+        ]) {
+          await until(`the terminal shows ${fact}`, () => fact.test(output))
+        }
+        // The decision log is written a few times a second.
+        await until('the decision is noted', () => {
+          const log = spawnSync('sh', ['-c', 'npm run --silent postern -- log'], {
+            cwd: folder,
+            encoding: 'utf8',
+          })
+          return log.stdout.includes('order-1')
+        })
+      }
+    }
+  }
+  t.equal(commands.length, EXPECTED.length, 'nothing is expected that the README does not show')
+})
+
+t.test('ARCHITECTURE.md names what exists', async t => {
+  const page = read('ARCHITECTURE.md')
+  const [, table = ''] = page.split('## Where does it go?')
+  const paths = [...table.matchAll(/`((?:src|rules|docs|test)\/[^`]*)`/g)].map(
+    ([, path = '']) => path,
+  )
+  t.ok(paths.length > 10, 'the table is there')
+  for (const path of paths) t.ok(existsSync(join(ROOT, path)), path)
+  for (const [, file = ''] of page.matchAll(/`(src\/[\w./-]+\.ts)`/g)) {
+    t.ok(existsSync(join(ROOT, file)), file)
+  }
+  for (const [, reason = ''] of page.matchAll(/\b([a-z]+_[a-z_]+) (?:4|5)\d\d\b/g)) {
+    t.match(read('src/reasons.ts'), new RegExp(`\\b${reason}: \\{`), reason)
+  }
+})
+
+t.test('container files', async t => {
+  const compose = parse(read('compose.yaml')) as {
+    services: Record<string, { command?: string; user?: string }>
+  }
+  t.match(compose.services['redis']?.command, /--appendfsync always .*noeviction/)
+  t.ok(compose.services['gateway-1'])
+  const dockerfile = read('Dockerfile')
+  t.match(dockerfile, /^USER node$/m, 'not root')
+  t.match(dockerfile, /^VOLUME \/data$/m)
+  t.match(dockerfile, /^FROM node:24/m)
+  for (const [, files = ''] of dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
+    for (const file of files.split(' ')) t.ok(existsSync(join(ROOT, file)), `COPY ${file}`)
+  }
+  const check = spawnSync(process.execPath, ['dist/main.js', 'check', '-c', 'postern.redis.yaml'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
+  t.equal(check.status, 0, check.stdout + check.stderr)
+})
+
+t.test('the lock file records no download addresses', async t => {
+  t.notMatch(read('package-lock.json'), /"resolved": *"http/)
+})

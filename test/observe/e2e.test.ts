@@ -1,0 +1,342 @@
+/**
+ * Watched by a real Prometheus: every outcome, reason, status and attempt result happens on a real
+ * gateway with a real Redis, and afterwards every number in Prometheus is that of the driver's own
+ * journal, every panel of every dashboard shows something, and no rule fails.
+ */
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { parse, stringify } from 'yaml'
+import { ATTEMPT_RESULTS } from '../../src/model/delivery.ts'
+import { STATUSES } from '../../src/model/status.ts'
+import { REASON_CODES, REASONS, type Reason } from '../../src/reasons.ts'
+import {
+  DESTINATIONS,
+  everyReason,
+  everyReasonConfig,
+  expectedStatus,
+  main,
+  pathOf,
+  SECRET,
+  TOKEN,
+  UNREACHED,
+} from '../support/every-reason.ts'
+import {
+  MAIN,
+  ROOT,
+  startGateway,
+  temporaryFolder,
+  writeConfig,
+  type Gateway,
+} from '../support/gateway.ts'
+import { startPrometheus, type Prometheus, type Sample } from '../support/prometheus.ts'
+import { previewPage, shownQuery } from '../support/preview.ts'
+import { readPromql } from '../support/promql.ts'
+import { startRedis } from '../support/redis-server.ts'
+import { startTracker } from '../support/tracker.ts'
+import { until } from '../support/until.ts'
+
+t.setTimeout(180_000)
+
+const run = promisify(execFile)
+const WINDOW = '1m'
+const ROUNDS = 20
+
+/** Cannot show anything here, and why. */
+const EMPTY_PANELS: Readonly<Record<string, string>> = {
+  'Passed-through requests': 'no proxy is configured',
+  'Passed-through requests, p95': 'no proxy is configured',
+}
+const isExempt = (expr: string, title: string) =>
+  title in EMPTY_PANELS || expr.includes('offset 1w') // a week ago there was nothing
+
+interface Journal {
+  readonly reasons: Map<string, number>
+  readonly unrouted: Map<string, number>
+  readonly statuses: Map<number, number>
+  answered: number
+}
+const count = <K>(map: Map<K, number>, key: K, by = 1) => map.set(key, (map.get(key) ?? 0) + by)
+
+t.test('every number is right and nothing is empty', async t => {
+  const folder = temporaryFolder(t)
+  const redis = await startRedis(t, {
+    args: ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory', '256mb'],
+  })
+  const tracker = await startTracker(t)
+  for (const [name, { answers }] of Object.entries(DESTINATIONS)) {
+    if (answers !== undefined) tracker.behave.set(pathOf(name), answers)
+  }
+  const config = everyReasonConfig(folder, {
+    tracker: tracker.url,
+    cutting: await startCutter(t),
+    redis: redis.url,
+  })
+  const file = writeConfig(folder, config)
+  const environment = { TEST_TOKEN: TOKEN, TEST_SECRET: SECRET }
+  const gateway = await startGateway(t, file, environment)
+  const prometheus = await startPrometheus(t, {
+    folder,
+    targets: [new URL(gateway.admin).host],
+    ruleFiles: copyRules(folder),
+    intervalSeconds: 1,
+  })
+  await scraped(prometheus)
+
+  const journal: Journal = { reasons: new Map(), unrouted: new Map(), statuses: new Map(), answered: 0 } // prettier-ignore
+  const tell = (reason: Reason, status: number, network: string | undefined) => {
+    if (network === undefined) return count(journal.unrouted, reason)
+    count(journal.reasons, `${network} ${reason}`)
+    count(journal.statuses, status)
+    journal.answered += 1
+  }
+
+  for (const { reason, network, send } of everyReason()) {
+    const status = await send(gateway.url)
+    t.equal(status, expectedStatus(reason), reason)
+    tell(reason, status, network)
+  }
+  const enqueued = new Map([['good', 5]])
+  const deliver = async (name: string, round: number) => {
+    const query = `cid=c&tid=${name}-${round}&payout=${round + 1}.50&to=${name}&ip=203.0.113.9&agent=test`
+    tell('new', await sendTo(gateway, query), 'main')
+    count(enqueued, name)
+  }
+  for (const name of Object.keys(DESTINATIONS)) {
+    // Many at once for two of them: the circuit of one opens while deliveries wait in memory.
+    const rounds = name === 'good' || name === 'fails' ? ROUNDS : 1
+    await Promise.all(Array.from({ length: rounds }, (_, round) => deliver(name, round)))
+  }
+  await deferrals(gateway, redis, tell)
+  await reloads(t, gateway, file)
+  await settled(prometheus, gateway)
+  // Not the blocking way: the tracker answers from this process.
+  await run(process.execPath, [MAIN, 'dead', 'discard', '--destination', 'needy', '--config', file], {
+    env: { ...process.env, ...environment },
+  }) // prettier-ignore
+  await settled(prometheus, gateway)
+
+  const by = async (label: string, expression: string) => {
+    const samples = await prometheus.query(`sum by (${label}) (${expression})`)
+    return new Map(
+      samples
+        .filter(({ value }) => value !== 0)
+        .map(({ metric, value }) => [label.split(', ').map(name => metric[name]).join(' '), value]),
+    ) // prettier-ignore
+  }
+  const sorted = <K>(map: ReadonlyMap<K, number>) =>
+    [...map].sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
+
+  await t.test('what networks were answered', async t => {
+    const outcomes = new Map<string, number>()
+    const rejected = new Map<string, number>()
+    for (const [key, times] of journal.reasons) {
+      const [network = '', reason] = key.split(' ')
+      const { outcome } = REASONS[reason as Reason]
+      count(outcomes, `${network} ${outcome}`, times)
+      if (outcome === 'rejected') count(rejected, key, times)
+    }
+    t.same(sorted(await by('network, outcome', 'postern_postbacks_total')), sorted(outcomes))
+    t.same(sorted(await by('network, reason', 'postern_postbacks_rejected_total')), sorted(rejected)) // prettier-ignore
+    t.same(sorted(await by('reason', 'postern_unrouted_requests_total')), sorted(journal.unrouted))
+    const codes = new Map([...journal.statuses].map(([code, times]) => [String(code), times]))
+    t.same(sorted(await by('code', 'postern_inbound_requests_total')), sorted(codes))
+    const [total] = await prometheus.query('sum(postern_inbound_request_duration_seconds_count)')
+    t.equal(total?.value, journal.answered, 'each was timed once')
+  })
+
+  await t.test('nothing in the catalogue of reasons, statuses and results is missing', async t => {
+    const seen = new Set([
+      ...[...journal.reasons.keys()].map(key => key.split(' ')[1]),
+      ...journal.unrouted.keys(),
+    ])
+    const missing = REASON_CODES.filter(reason => !seen.has(reason))
+    t.same(missing.sort(), Object.keys(UNREACHED).sort())
+    const statuses = await by('status', 'postern_conversions_total')
+    t.same([...statuses.keys()].sort(), [...STATUSES].sort())
+    const results = await by('result', 'postern_delivery_attempts_total')
+    t.same([...results.keys()].sort(), [...ATTEMPT_RESULTS].sort())
+    for (const [destination, { result }] of Object.entries(DESTINATIONS)) {
+      const found = await by('result', `postern_delivery_attempts_total{destination="${destination}"}`) // prettier-ignore
+      t.same([...found.keys()], [result], destination)
+    }
+  })
+
+  await t.test('deliveries add up', async t => {
+    t.same(sorted(await by('destination', 'postern_deliveries_enqueued_total')), sorted(enqueued))
+    const accounts = await by('account', 'postern_ledger_deliveries')
+    const pending = (await prometheus.query('sum(postern_deliveries_pending)'))[0]?.value ?? -1
+    const sent = [...enqueued.values()].reduce((a, b) => a + b, 0)
+    t.equal(accounts.get('enqueued'), sent, 'the store counted the same')
+    const delivered = accounts.get('delivered') ?? 0
+    const dead = accounts.get('dead') ?? 0
+    const discarded = accounts.get('discarded') ?? 0
+    t.equal(discarded, 1, 'by the command line')
+    t.equal(sent, delivered + dead + discarded + pending)
+    const ended = await by('outcome', 'postern_deliveries_total')
+    t.equal(ended.get('delivered'), delivered)
+    t.equal(ended.get('dead'), dead + discarded)
+    t.same(await by('destination', 'abs(postern_ledger_unaccounted_deliveries)'), new Map())
+    for (const [name, { answers }] of Object.entries(DESTINATIONS)) {
+      if (answers === undefined) continue
+      const attempts = await by('destination', `postern_delivery_attempts_total{destination="${name}"}`) // prettier-ignore
+      t.equal(attempts.get(name), tracker.on(pathOf(name)).length, `${name} saw every attempt`)
+    }
+    const open = await by('destination', 'postern_destination_circuit_state{state!="closed"}')
+    t.ok(open.has('fails'), 'ten failures in a row opened its circuit')
+  })
+
+  await t.test('money is what was sent', async t => {
+    const sums = await by('currency, status', 'postern_conversion_payout_sum{network="main"}')
+    const others = Object.keys(DESTINATIONS).length - 2
+    const rounds = Array.from({ length: ROUNDS }, (_, i) => i + 1.5).reduce((a, b) => a + b, 0)
+    t.equal(sums.get('EUR approved'), 10)
+    t.equal(sums.get('EUR reversed'), 10)
+    t.equal(sums.get('USD declined'), 3)
+    t.equal(sums.get('USD approved'), 2 * rounds + others * 1.5)
+  })
+
+  await t.test('every rule works and every recording has values', async t => {
+    const rules = await prometheus.rules()
+    t.equal(rules.length, RULES)
+    for (const { name, health, lastError } of rules) t.equal(health, 'ok', `${name} ${lastError}`)
+    for (const { name } of rules.filter(rule => rule.name.includes(':'))) {
+      t.ok((await prometheus.query(name)).length > 0, name)
+    }
+  })
+
+  await t.test('alerts look at series that exist', async t => {
+    const text = readFileSync(join(ROOT, 'grafana/prometheus/rules/alerts.yml'), 'utf8')
+    const { groups } = parse(text) as { groups: { rules: { alert: string; expr: string }[] }[] }
+    for (const { alert, expr } of groups.flatMap(group => group.rules)) {
+      for (const { metric, matchers } of readPromql(expr).selectors) {
+        const inner = matchers.map(
+          ({ label, op, value }) => `${label}${op}${JSON.stringify(value)}`,
+        )
+        const found = await prometheus.query(`${metric}{${inner.join(',')}}`)
+        t.ok(found.length > 0, `${alert}: ${metric}{${inner.join(',')}}`)
+      }
+    }
+  })
+
+  const folderForPages = process.env['POSTERN_PREVIEW']
+  for (const name of readdirSync(join(ROOT, 'grafana/dashboards'))) {
+    await t.test(`every panel of ${name} shows something`, async t => {
+      const dashboard = JSON.parse(
+        readFileSync(join(ROOT, 'grafana/dashboards', name), 'utf8'),
+      ) as Parameters<typeof previewPage>[0]
+      for (const { title, targets = [] } of dashboard.panels) {
+        for (const { expr } of targets) {
+          const samples = await prometheus.query(shownQuery(expr, WINDOW))
+          if (isExempt(expr, title)) t.equal(samples.length, 0, `${title}: still exempt?`)
+          else t.ok(hasNumber(samples), `${title}: ${expr}`)
+        }
+      }
+      if (folderForPages === undefined) return
+      const chosen = { network: 'main', destination: 'fails' }
+      const page = await previewPage(dashboard, prometheus.url, WINDOW, chosen)
+      writeFileSync(join(folderForPages, name.replace('.json', '.html')), page)
+    })
+  }
+})
+
+const hasNumber = (samples: readonly Sample[]) => samples.some(({ value }) => !Number.isNaN(value))
+
+async function sendTo(gateway: Gateway, query: string): Promise<number> {
+  const response = await fetch(`${gateway.url}${main(query)}`)
+  await response.arrayBuffer()
+  return response.status
+}
+
+/** The store full, away, and more postbacks at once than the limit. */
+async function deferrals(
+  gateway: Gateway,
+  redis: Awaited<ReturnType<typeof startRedis>>,
+  tell: (reason: Reason, status: number, network: string) => void,
+): Promise<void> {
+  // To nowhere: whether Redis runs it later must not change what is counted.
+  const query = (i: number) => `cid=c&tid=later-${i}&to=nowhere`
+  await redis.admin.config('SET', 'maxmemory', '1mb')
+  tell('store_full', await sendTo(gateway, query(0)), 'main')
+  await redis.admin.config('SET', 'maxmemory', '256mb')
+  await redis.kill('SIGSTOP')
+  const statuses = await Promise.all(
+    Array.from({ length: 60 }, (_, i) => sendTo(gateway, query(i + 1))),
+  )
+  await redis.kill('SIGCONT')
+  const overloaded = gateway.lines.filter(line => line['reason'] === 'overloaded').length
+  statuses.forEach((status, i) => {
+    tell(i < overloaded ? 'overloaded' : 'store_unavailable', status, 'main')
+  })
+  await until('the store is back', async () => (await fetch(`${gateway.admin}/readyz`)).ok)
+}
+
+/** A broken configuration is refused, the mended one taken. */
+async function reloads(t: Tap, gateway: Gateway, file: string): Promise<void> {
+  const good = readFileSync(file, 'utf8')
+  const told = (fact: string) => gateway.lines.filter(line => line['msg'] === fact).length
+  const loaded = told('config.loaded')
+  writeFileSync(file, `${good}\nnonsense: true\n`)
+  await until('the fault is seen', () => told('config.refused') > 0)
+  writeFileSync(file, good)
+  await until('the file is taken again', () => told('config.loaded') > loaded)
+  t.pass('a reload was refused and one was taken')
+}
+type Tap = { pass(message: string): unknown; teardown(run: () => unknown): void }
+
+/** Every gauge is from after now, and Prometheus has it, and rules have run over it. */
+async function settled(prometheus: Prometheus, gateway: Gateway): Promise<void> {
+  await until('nothing is on its way', async () => {
+    const [busy] = await prometheus.query(
+      'sum(postern_deliveries_in_memory) + sum(postern_deliveries_pending{state="journal"})',
+    )
+    return busy?.value === 0
+  })
+  await scraped(prometheus)
+  if (gateway.process.exitCode !== null) throw new Error('the gateway ended')
+}
+
+/** Prometheus has looked at the gateway after it looked at the store after now. */
+async function scraped(prometheus: Prometheus): Promise<void> {
+  const now = Date.now() / 1000
+  for (const query of [
+    'min(postern_metrics_collected_timestamp_seconds)',
+    'max(timestamp(job_network:postern_postbacks:rate15m)) - 2',
+  ]) {
+    await until(`Prometheus has ${query} of now`, async () => {
+      const [sample] = await prometheus.query(query)
+      return (sample?.value ?? 0) > now
+    })
+  }
+}
+
+const RULES = ['recording', 'alerts']
+  .map(name => readFileSync(join(ROOT, `grafana/prometheus/rules/${name}.yml`), 'utf8'))
+  .flatMap(text => (parse(text) as { groups: { rules: unknown[] }[] }).groups)
+  .flatMap(group => group.rules).length
+
+/** The rules as they are, but evaluated at once and not every 15 minutes. */
+function copyRules(folder: string): string[] {
+  return ['recording', 'alerts'].map(name => {
+    const text = readFileSync(join(ROOT, `grafana/prometheus/rules/${name}.yml`), 'utf8')
+    const rules = parse(text) as { groups: { interval?: string }[] }
+    for (const group of rules.groups) delete group.interval
+    const file = join(folder, `${name}.yml`)
+    writeFileSync(file, stringify(rules))
+    return file
+  })
+}
+
+/** Reads a request, and hangs up without an answer. */
+async function startCutter(t: Pick<Tap, 'teardown'>): Promise<string> {
+  const server = createServer(socket => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => socket.destroy())
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
