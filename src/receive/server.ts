@@ -19,6 +19,17 @@ import type { ReceiveLimits } from './limits.ts'
 import { createListener, type Certificate, type Listener } from './listener.ts'
 import { createRates } from './rate.ts'
 import { readPostback } from './read.ts'
+import {
+  DROPPED,
+  EXPECTATION_REFUSED,
+  HEADERS_REFUSED,
+  HOST_REFUSED,
+  HTTPS_REFUSED,
+  MAX_HEADERS,
+  METHOD_REFUSED,
+  RATE_REFUSED,
+  edgeRefusal,
+} from './refusals.ts'
 import { defaultReply, type Reply } from './reply.ts'
 import { isInbound, parseTarget } from './target.ts'
 
@@ -159,7 +170,9 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   }
 
   function gateForeign(req: IncomingMessage, res: ServerResponse): boolean {
-    const why = refuseForeign(req)
+    let why = refuseForeign(req)
+    if (!why && req.rawHeaders.length > MAX_HEADERS * 2) why = HEADERS_REFUSED
+    if (!why && !admitHost(req)) why = HOST_REFUSED
     if (!why) return true
     markAnswered(req.socket)
     write(res, refusal(undefined, why), true)
@@ -334,27 +347,6 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   })
 }
 
-const HOST_REFUSED: EdgeRefusal = {
-  reason: 'host_not_allowed',
-  detail: 'the name is not in server.allowed_hosts',
-}
-const METHOD_REFUSED: EdgeRefusal = { reason: 'method_not_allowed', detail: 'send GET or POST' }
-const EXPECTATION_REFUSED: EdgeRefusal = {
-  reason: 'expectation_failed',
-  detail: 'the only expectation is 100-continue',
-}
-/** What networks and proxies send is under 50. */
-const MAX_HEADERS = 200
-const HEADERS_REFUSED: EdgeRefusal = {
-  reason: 'headers_too_large',
-  detail: `more than ${MAX_HEADERS} headers`,
-}
-const RATE_REFUSED: EdgeRefusal = { reason: 'rate_limited', detail: 'more than the rate allows' }
-const HTTPS_REFUSED: EdgeRefusal = { reason: 'https_required', detail: 'came over plain HTTP' }
-const DROPPED: Readonly<Record<'connections' | 'tls', EdgeRefusal>> = {
-  connections: { reason: 'overloaded', detail: 'too many connections' },
-  tls: { reason: 'malformed_http', detail: 'no TLS handshake' },
-}
 const NO_BODY = Buffer.alloc(0)
 /** Any path does; nothing else is routed there. */
 const FOREIGN_PATH = '/foreign'
@@ -362,19 +354,6 @@ const NO_QUERY = {}
 
 const routeOf = ({ url = '' }: { url?: string | undefined }) =>
   isInbound(url) ? url : FOREIGN_PATH
-
-function edgeRefusal(code: string | undefined, limits: ReceiveLimits): EdgeRefusal | undefined {
-  switch (code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return { reason: 'body_too_large', detail: `the body is over ${limits.bodyBytes} bytes` }
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return { reason: 'content_type_unsupported', detail: 'send a form or JSON' }
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return { reason: 'malformed_http', detail: 'the body is not as long as Content-Length says' }
-    default:
-      return undefined
-  }
-}
 
 /** The name in the path, for the refusal's count and words; undefined where there is none. */
 function networkOf(req: IncomingMessage): string | undefined {

@@ -16,7 +16,7 @@ import { until } from '../support/until.ts'
 import { bytesOf, head, readRows, SECRET, TOKEN, type WireFile, type WireRow } from './rows.ts'
 
 // Many rows, each with several round trips: a busy machine needs its time.
-t.setTimeout(240_000)
+t.setTimeout(180_000)
 
 const NETWORKS = ['net', 'tapped', 'prober', 'listed', 'fresh', 'signed', 'based', 'joined']
 const CANARY = 'CANARY-HEADER-77310'
