@@ -196,7 +196,7 @@ export function everyReasonConfig(folder: string, places: Places): Record<string
                 rule: ruleOf[name] ?? 'test-tracker',
                 settings: { base: bases[name] ?? places.tracker, path: name },
               }),
-          timeout_ms: 500,
+          ...(name === 'hangs' ? { timeout_ms: 300 } : {}),
           // One attempt each: with full jitter over a month none is repeated during the test.
           retry_schedule_ms: [2_592_000_000],
           budget_hours: 8760,
