@@ -150,7 +150,7 @@ function timeOf(text: string): number {
 
 function isWanted(conversion: Conversion, { fields, id }: Wanted): boolean {
   if (id !== undefined) return conversion.click_id === id || conversion.transaction_id === id
-  return [...Object.entries(fieldsOf(fields))].every(([name, value]) =>
+  return Object.entries(fieldsOf(fields)).every(([name, value]) =>
     name === 'received_at'
       ? dayOf(conversion.received_at) === dayOf(Number(value))
       : conversion[name as keyof Conversion] === value,
