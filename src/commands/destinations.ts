@@ -75,7 +75,11 @@ async function load(
   { config }: DestinationsOptions,
   { terminal, catalogue }: CommandContext,
 ): Promise<readonly ListedDestination[] | undefined> {
-  const configured = await loadConfig(config, { catalogue, builtins: BUILTINS })
+  const configured = await loadConfig(config, {
+    catalogue,
+    builtins: BUILTINS,
+    hasWholeCatalogue: true,
+  })
   if (configured.ok) return listDestinations(configured.value.catalogue)
   terminal.error(`${config} has faults (see \`postern check\`): the catalogue as shipped is shown`)
   const shipped = await loadCatalogue([catalogue])

@@ -33,10 +33,16 @@ const server = record({
   listen: optional(listen),
   tls: optional(tls),
   allowed_hosts: optional(
-    Type.Array(Type.String({ pattern: '^([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]+\\])$' }), {
-      minItems: 1,
-      description: 'Names in the Host header, without port, that are served; default any',
-    }),
+    Type.Array(
+      Type.String({
+        pattern: '^([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]+\\])$',
+        description: 'A name such as `postbacks.example.com`, or an IPv6 address in brackets',
+      }),
+      {
+        minItems: 1,
+        description: 'Names in the Host header, without port, that are served; default any',
+      },
+    ),
   ),
   public_base_url: optional(
     Type.String({

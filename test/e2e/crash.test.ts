@@ -51,7 +51,11 @@ async function survive(
   })
   await trouble(gateway)
   await sender.finish()
-  await until('nothing is pending', async () => (await pendingDeliveries(gateway.current)) === 0)
+  await until(
+    'nothing is pending',
+    async () => (await pendingDeliveries(gateway.current)) === 0,
+    60_000,
+  )
 
   const repeated: Arrival[] = []
   for (const path of ['/a', '/b']) {

@@ -47,6 +47,9 @@ const ROUNDS = 20
 
 /** Cannot show anything here, and why. */
 const EMPTY_PANELS: Readonly<Record<string, string>> = {
+  'Tapped postbacks': 'no proxy is configured',
+  'Tapped, not verified': 'no proxy is configured',
+  'Shadow answers': 'no proxy is configured',
   'Passed-through requests': 'no proxy is configured',
   'Passed-through requests, p95': 'no proxy is configured',
 }

@@ -302,6 +302,7 @@ export function everyReason(): readonly Sent[] {
     of('network_disabled', get(`/in/off/${TOKEN}?cid=c&tid=t&payout=1`), 'off'),
     of('https_required', get(`/in/private/${TOKEN}?cid=c&tid=t&payout=1`), 'private'),
     of('host_not_allowed', raw(`GET ${MAIN} HTTP/1.1\r\nhost: elsewhere\r\nconnection: close\r\n\r\n`)),
+    of('expectation_failed', raw(`GET ${MAIN} HTTP/1.1\r\nhost: 127.0.0.1\r\nexpect: banana\r\nconnection: close\r\n\r\n`)),
     of('unknown_network', get('/in/nobody?cid=c'), NOBODY),
     of('bad_path', get('/in/%ff/x'), NOBODY),
     of('malformed_http', raw('NONSENSE\r\n\r\n'), NOBODY),

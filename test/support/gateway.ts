@@ -42,7 +42,12 @@ export function writeConfig(folder: string, config: Record<string, unknown>): st
   writeFileSync(
     file,
     stringify(
-      { server: { listen: '127.0.0.1:0' }, admin: { listen: '127.0.0.1:0' }, ...config },
+      {
+        server: { listen: '127.0.0.1:0' },
+        // The shared state is looked at often, so that tests need not wait for it.
+        admin: { listen: '127.0.0.1:0', collect_interval_ms: 250 },
+        ...config,
+      },
       { aliasDuplicateObjects: false },
     ),
   )

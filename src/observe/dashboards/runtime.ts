@@ -61,6 +61,9 @@ export const runtime: Dashboard = {
     {
       title: 'Proxy',
       panels: [
+        graph('Tapped postbacks', 'Copied into the pipeline, stored for a tracker that is down, refused by it, unread or dropped.', 'reqps', [{ expr: `sum by (network, result) (rate(postern_proxy_taps_total{${G}}${RATE}))`, legend: '{{network}} {{result}}' }]),
+        graph('Tapped, not verified', 'Tapped postbacks that verification would have refused, by reason.', 'reqps', [{ expr: `sum by (network, reason) (rate(postern_proxy_taps_unverified_total{${G}}${RATE}))`, legend: '{{network}} {{reason}}' }]),
+        graph('Shadow answers', 'How the answers of the shadow tracker compare with those of the real one.', 'reqps', [{ expr: `sum by (network, result) (rate(postern_proxy_shadow_answers_total{${G}}${RATE}))`, legend: '{{network}} {{result}}' }]),
         graph('Passed-through requests', 'By tracker and HTTP status.', 'reqps', [{ expr: `sum by (upstream, code) (rate(postern_proxy_requests_total{${G}}${RATE}))`, legend: '{{upstream}} {{code}}' }], { width: 12 }),
         graph('Passed-through requests, p95', 'From the request to the end of the answer.', 's', [{ expr: `histogram_quantile(0.95, sum by (le, upstream) (rate(postern_proxy_request_duration_seconds_bucket{${G}}${RATE})))`, legend: '{{upstream}}' }], { width: 12 }),
       ],
