@@ -90,17 +90,11 @@ export function responseHeaders(headers: ResponseHeaders): Record<string, string
   for (const name in headers) {
     if (HOP_BY_HOP.has(name) || named?.has(name)) continue
     const value = headers[name]
-    if (value === undefined) continue
-    kept[name] = Array.isArray(value) ? value.map(asBytes) : asBytes(value)
+    if (value !== undefined) kept[name] = value
   }
   return kept
 }
 
 function textOf(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(',') : value
-}
-
-/** undici reads header bytes as UTF-8 and Node writes them as Latin-1: back to the bytes sent. */
-function asBytes(value: string): string {
-  return /^[\u0000-\u007f]*$/.test(value) ? value : Buffer.from(value, 'utf8').toString('latin1')
 }

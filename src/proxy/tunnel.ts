@@ -43,6 +43,8 @@ export function createTunnels(options: () => TunnelOptions): Tunnels {
     ] as const) {
       from.on('error', () => to.destroy())
       from.once('close', () => to.destroy())
+      // A WebSocket has no half-closed state: what is on its way is flushed, then both go.
+      from.once('end', () => to.once('finish', () => to.destroy()))
       from.pipe(to)
     }
   }

@@ -27,6 +27,8 @@ export interface Origin {
   readonly seen: Seen[]
   /** Requests whose head has come, finished or not. */
   begun(): number
+  /** Requests that ended before they were whole. */
+  broken(): number
   /** Connections that are open now. */
   connections(): number
   script: Script
@@ -48,6 +50,7 @@ export async function startOrigin(t: Teardown, script: Script = say(200)): Promi
   const seen: Seen[] = []
   const sockets = new Set<Socket>()
   let begun = 0
+  let broken = 0
   let server: Server
   let port = 0
 
@@ -60,6 +63,7 @@ export async function startOrigin(t: Teardown, script: Script = say(200)): Promi
     },
     seen,
     begun: () => begun,
+    broken: () => broken,
     connections: () => sockets.size,
     script,
     upgrade: undefined,
@@ -88,6 +92,9 @@ export async function startOrigin(t: Teardown, script: Script = say(200)): Promi
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('error', () => undefined)
+    request.once('close', () => {
+      if (!request.complete) broken += 1
+    })
     request.on('end', () => {
       const { method = '', url: target = '', rawHeaders, headers } = request
       const one = {
