@@ -38,6 +38,12 @@ export interface WireRow {
   readonly counts?: number
   /** What the destination must get: query parameter → value. */
   readonly delivered?: Readonly<Record<string, string>>
+  /** What the tracker behind must get, once; the answer is its own. */
+  readonly passed?: {
+    readonly target: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly without?: readonly string[]
+  }
   /** Reason with which the delivery ends as a dead letter instead. */
   readonly dead?: string
 }
@@ -78,7 +84,7 @@ export function head(line: string, headers: readonly string[] = []): string {
 }
 
 /** Innermost first: `<<id>>`, `<<now-295>>`, `<<hmac text>>`, `<<seq …{}…*9>>`, `<<text*9>>`. */
-function expand(text: string, id: string): string {
+export function expand(text: string, id: string): string {
   let expanded = text
   for (;;) {
     const next = expanded.replace(/<<((?:(?!<<|>>)[^])+)>>/g, (_whole, inner: string) =>
@@ -104,4 +110,49 @@ function valueOf(text: string, id: string): string {
   if (!unit.startsWith('seq ')) return unit.repeat(Number(times))
   const line = unit.slice('seq '.length).replaceAll('|', '\r\n')
   return Array.from({ length: Number(times) }, (_, i) => line.replace('{}', String(i))).join('')
+}
+
+// --- rows that are no requests ------------------------------------------------------------------
+
+export interface FileRow {
+  readonly row: number
+  readonly input: string
+  readonly why?: string
+  /** Laid over the suite's postern.yaml, its network rule or its destination rule. */
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly network?: Readonly<Record<string, unknown>>
+  readonly destination?: Readonly<Record<string, unknown>>
+  /** Setting of the destination: its base URL. */
+  readonly base?: string
+  /** A rule file of this text, or of this kind. */
+  readonly text?: string
+  readonly make?: 'link' | 'fifo' | 'folder'
+  /** Content and mode of `FOLDER/secret`. */
+  readonly secret?: string
+  readonly mode?: number
+  /** Part of the fault or warning; `.` for any. */
+  readonly fault?: string
+  readonly warning?: string
+  readonly loads?: boolean
+  /** Text that must be in no message. */
+  readonly never?: string
+}
+
+export interface EgressRow {
+  readonly row: number
+  readonly input: string
+  readonly why?: string
+  readonly addresses: readonly string[]
+  readonly allow?: readonly string[]
+  readonly port?: number
+  readonly reason: string
+}
+
+export interface ElsewhereRow {
+  readonly row: number
+  readonly input: string
+  readonly why?: string
+  readonly answer: string
+  readonly test: string
+  readonly title: string
 }
