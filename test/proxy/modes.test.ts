@@ -185,11 +185,14 @@ t.test(`gate: the tracker stopped ${OUTAGE_MS / 1000} s under load`, async t => 
   await acknowledged(50)
 
   // Then it answers 5xx for a while, then not at all.
-  origin.script = say(503)
-  await acknowledged(30)
-  origin.script = say(500)
-  await acknowledged(30)
-  const refused = new Set(origin.seen.slice(-60).map(tidOf))
+  const refused = new Set<string>()
+  for (const status of [503, 500]) {
+    origin.script = (seen, response, req) => {
+      refused.add(tidOf(seen))
+      say(status)(seen, response, req)
+    }
+    await acknowledged(30)
+  }
   origin.script = say(200)
   await acknowledged(50)
   await sender.finish()

@@ -128,9 +128,14 @@ t.test('the backlog is over only by a reading that began after the last was stor
   const backlog = createBacklog({ now: () => 0, monotonic: () => now })
   t.equal(backlog.isBehind(), false)
   now = 10
-  backlog.stored()
-  backlog.read(0, 5)
+  const stored = backlog.storing()
   t.equal(backlog.isBehind(), true)
+  backlog.read(0, 12)
+  t.equal(backlog.isBehind(), true, 'it is not in the store yet')
+  now = 15
+  stored()
+  backlog.read(0, 12)
+  t.equal(backlog.isBehind(), true, 'the reading cannot have seen it')
   backlog.read(3, 20)
   t.equal(backlog.isBehind(), true)
   backlog.read(0, 30)

@@ -415,6 +415,12 @@ t.test('large, slow and broken', async t => {
   await t.test('an upstream that is away: 502, and back again', async t => {
     await origin.stop()
     t.equal((await request(`${gateway.url}/away`)).statusCode, 502)
+    for (const framing of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
+      const client = open(port)
+      client.send(`POST /away HTTP/1.1\r\nHost: h\r\n${framing}\r\n\r\n`)
+      t.equal((await client.next())?.status, 502, `an upload with ${framing}`)
+      client.end()
+    }
     await origin.start()
     t.equal((await request(`${gateway.url}/back`)).statusCode, 200)
   })

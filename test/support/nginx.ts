@@ -1,5 +1,6 @@
 /** A real nginx in front of a gateway, as it stands there in production. */
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -33,7 +34,8 @@ export async function startNginx(t: Teardown, upstream: () => number): Promise<s
     file,
     `
 daemon off;
-worker_processes 1;
+# One process: a worker that outlives its master would hold the test's pipe open for ever.
+master_process off;
 error_log stderr error;
 pid ${folder}/nginx.pid;
 events { worker_connections 1024; }
@@ -69,7 +71,11 @@ http {
   child.stderr.on('data', (chunk: Buffer) => {
     errors += chunk.toString()
   })
-  t.teardown(() => child.kill('SIGKILL'))
+  const exited = once(child, 'exit')
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
   const url = `http://127.0.0.1:${port}`
   await until(`nginx answers ${errors}`, async () => {
     try {
