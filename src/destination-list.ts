@@ -80,7 +80,7 @@ function ofType(type: DestinationType): ListedDestination {
     id,
     name,
     kind,
-    verified: 'vendor',
+    verified: type.verified ?? 'vendor',
     docs,
     notes,
     settings,
