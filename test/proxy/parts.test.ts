@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createBacklog } from '../../src/proxy/backlog.ts'
 import { compileCompare } from '../../src/proxy/compare.ts'
 import { createCopies } from '../../src/proxy/copies.ts'
@@ -94,7 +94,7 @@ t.test('headers: end to end ones stay, whoever names what', async t => {
   )
 }) // prettier-ignore
 
-t.test('an original request is rebuilt byte for byte', async t => {
+t.test('an original request is rebuilt byte for byte', async () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), fc.webUrl(), (bytes, path) => {
       const body = Buffer.from(bytes)
@@ -171,7 +171,7 @@ t.test('copies are tried again, and given up at the end', async t => {
 t.test('faults of the proxy section, each with its place', async t => {
   const folder = temporaryFolder(t)
   const catalogue = join(import.meta.dirname, '..', '..', 'rules')
-  const load = async (t: Test, proxy: string) => {
+  const load = async (proxy: string) => {
     const file = join(folder, 'postern.yaml')
     writeFileSync(
       file,
@@ -181,7 +181,7 @@ t.test('faults of the proxy section, each with its place', async t => {
     return loaded.ok ? [] : loaded.error.map(formatFault)
   }
   const sound = `  upstream: http://10.0.0.5:8080\n  postbacks: [{ path: /pb, network: generic }]\n`
-  t.same(await load(t, sound), [])
+  t.same(await load(sound), [])
   for (const [proxy, wanted] of [
     ['  upstream: ftp://x\n', /upstream/],
     ['  upstream: http://10.0.0.5/base\n', /upstream/],
@@ -198,6 +198,6 @@ t.test('faults of the proxy section, each with its place', async t => {
     [`${sound}  shadow: { upstream: http://s, body: same, body_without: ['('] }\n`, /RE2/],
     [`${sound}  shadow: { upstream: http://s, body_without: ['x'] }\n`, /not compared/],
   ] as const) {
-    t.match((await load(t, proxy)).join('\n'), wanted, proxy)
+    t.match((await load(proxy)).join('\n'), wanted, proxy)
   } // prettier-ignore
 })

@@ -301,13 +301,13 @@ t.test('row 94: what a proxy must not pass on, and what it must not change', asy
   t.equal((await get('/loop', 'Postern-Hop: 5\r\n'))?.status, 508, 'a loop is noticed')
   t.equal(origin.seen.length, count, 'none of these reached the tracker')
 
-  t.test('503 is answered once and asked once', async t => {
+  await t.test('503 is answered once and asked once', async t => {
     origin.script = say(503, 'busy', { 'retry-after': '1' })
     const before = origin.seen.length
     t.equal((await request(`${gateway.url}/busy`)).statusCode, 503)
     t.equal(origin.seen.length, before + 1)
   })
-  t.test('row 95: the upstream is fixed', async t => {
+  await t.test('row 95: the upstream is fixed', async t => {
     origin.script = say(200)
     const other = await startOrigin(t)
     const host = `127.0.0.1:${other.port}`
