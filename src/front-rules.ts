@@ -3,12 +3,14 @@
  * tracker as a destination of each mode that is in use. Undefined without a `proxy` section.
  */
 import type { LoadedConfig } from './config/load.ts'
+import { checkDestinationUrl } from './deliver/egress.ts'
 import { policyOf } from './destinations/policy.ts'
 import type { DeliveryPolicy, Destination } from './model/delivery.ts'
 import { compilePlaces, type ProxyMode } from './proxy/places.ts'
 import type { ProxyRules } from './proxy/ports.ts'
 import type { ShadowSpec } from './proxy/shadow.ts'
 import { createTracker, TRACKER_OF } from './proxy/tracker.ts'
+import type { RuleFault } from './rules/rule-fault.ts'
 
 export interface FrontRules {
   readonly proxy: ProxyRules
@@ -26,6 +28,19 @@ export const UPSTREAM_NETWORKS = [
   '::1/128',
   'fc00::/7',
 ]
+
+/** Upstreams that no delivery could be made to, whatever is allowed. */
+export function upstreamFaults({ value: { proxy } }: LoadedConfig): readonly RuleFault[] {
+  if (!proxy) return []
+  const upstreams = [
+    [['proxy', 'upstream'], proxy.upstream],
+    ...(proxy.shadow ? [[['proxy', 'shadow', 'upstream'], proxy.shadow.upstream] as const] : []),
+  ] as const
+  return upstreams.flatMap(([path, url]) => {
+    const checked = checkDestinationUrl(url, UPSTREAM_NETWORKS)
+    return checked.ok ? [] : [{ path, message: checked.error.message }]
+  })
+}
 
 export function compileFront({ value: config, secrets }: LoadedConfig): FrontRules | undefined {
   const { proxy } = config

@@ -8,7 +8,7 @@ import type { EffectiveNetwork } from './config/effective.ts'
 import { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
 import { checkDestinationUrl } from './deliver/egress.ts'
 import { createDestination, DESTINATION_TYPES } from './destinations/registry.ts'
-import { compileFront, type FrontRules } from './front-rules.ts'
+import { compileFront, upstreamFaults, type FrontRules } from './front-rules.ts'
 import type { Destination } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import { compileNormalize, type Normalize } from './normalize/normalize.ts'
@@ -97,6 +97,7 @@ export function compileRuleSet(
     const destination = compileDestination(loaded, id, faults)
     if (destination) destinations.set(id, destination)
   }
+  for (const found of upstreamFaults(loaded)) faults.push(source.fault(found))
   // A route to a destination that did not compile would only repeat the fault.
   if (faults.length > 0) return fail(sortFaults(faults))
   const router = compileRoutes(config.routes, {

@@ -167,12 +167,14 @@ function unknown(delivery: string, { terminal }: CommandContext): ExitCode {
 function toJson(letter: DeadLetter, rules: RuleSet): unknown {
   const { body, ...rest } = letter
   const record = JSON.parse(body) as DeliveryRecord
-  const { conversion } = record
+  const { conversion, original, ...kept } = record
   return {
     ...rest,
     delivery: deliveryId(letter.record, letter.destination),
     record: {
-      ...record,
+      ...kept,
+      // The request itself holds tokens and whatever else the network sent; `show` prints it masked.
+      ...(original ? { original: { method: original.method } } : {}),
       conversion: isMasked(rules) ? maskPersonal(conversion) : conversion,
     },
   }

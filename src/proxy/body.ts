@@ -1,6 +1,6 @@
 /** Request bodies: read whole up to a limit, or passed on with a limit. */
 import type { IncomingMessage } from 'node:http'
-import { pipeline, Readable, Transform } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 
 export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge'
@@ -16,10 +16,11 @@ export function isDeclaredOver({ headers }: IncomingMessage, limit: number): boo
   return Number(headers['content-length'] ?? 0) > limit
 }
 
-/** The body as a stream that fails with `BodyTooLarge` past the limit. */
+/**
+ * The body as a stream of its own that fails with `BodyTooLarge` past the limit. Whoever destroys it
+ * does not destroy the request, which is still to be answered.
+ */
 export function limited(request: IncomingMessage, limit: number): Readable {
-  // A declared length is held by the parser.
-  if (request.headers['content-length'] !== undefined) return request
   let size = 0
   const counted = new Transform({
     transform: (chunk: Buffer, _encoding, done) => {
@@ -28,8 +29,10 @@ export function limited(request: IncomingMessage, limit: number): Readable {
       else done(null, chunk)
     },
   })
-  pipeline(request, counted, () => undefined)
-  return counted
+  request.once('close', () => {
+    if (!request.complete) counted.destroy(new Error('the client left'))
+  })
+  return request.pipe(counted)
 }
 
 export type ReadBody =

@@ -122,17 +122,19 @@ export function createPostbacks({ ports, backlog, copies, clock }: PostbacksOpti
   async function tap(sent: Sent, network: string, candidate: Candidate): Promise<void> {
     const { declared, body } = sent
     const rules = ports.rules()
+    let isTried = false
     const store = async (): Promise<boolean> => {
       const postback = sent.readOnce(candidate)
       if (!postback.ok) return false
-      backlog.stored()
+      isTried = true
+      const stored = backlog.storing()
       let isStored = false
-      const answer = await ports.tap(
-        complete(postback.value, sent, network, candidate, true),
-        outcome => {
+      const kept = complete(postback.value, sent, network, candidate, true)
+      const answer = await ports
+        .tap(kept, outcome => {
           isStored = outcome === 'accepted' || outcome === 'duplicate'
-        },
-      )
+        })
+        .finally(stored)
       if (!isStored) return false
       declared.reply.hijack()
       ports.answer(declared.reply.raw, answer)
@@ -143,7 +145,7 @@ export function createPostbacks({ ports, backlog, copies, clock }: PostbacksOpti
 
     declared.pass(body, {
       ended: (outcome, go) => {
-        if (rules.storesWhenDown && isDown(outcome)) {
+        if (rules.storesWhenDown && !isTried && isDown(outcome)) {
           void store()
             .catch((error: unknown) => {
               ports.events.failed(error)
@@ -170,7 +172,8 @@ export function createPostbacks({ ports, backlog, copies, clock }: PostbacksOpti
   ): void {
     const { raw: response } = sent.declared.reply
     const { statusCode: status } = answer
-    const shadow = status < 500 ? ports.shadow() : undefined
+    // Of an answer that nobody waits for any more, the body is not read.
+    const shadow = status < 500 && !response.closed ? ports.shadow() : undefined
     const chunks: Buffer[] = []
     let size = 0
     if (shadow) {

@@ -80,7 +80,8 @@ export function createProxy(options: ProxyOptions): Proxy {
 
   function headersOf(req: IncomingMessage): string[] {
     const { origin, preserveHost } = ports.rules()
-    const host = preserveHost ? (req.headers.host ?? '') : new URL(origin).host
+    // HTTP/1.0 may name none.
+    const host = (preserveHost && req.headers.host) || new URL(origin).host
     return requestHeaders(req.rawHeaders, req.headers.connection, host, forwardedOf(req))
   }
 
