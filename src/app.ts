@@ -227,6 +227,7 @@ export function createApp(options: AppOptions): App {
         administered: events.administered,
         certificate: rules.loaded.tls.admin,
         token: config.admin.token,
+        host: config.admin.listen.host,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)

@@ -8,7 +8,8 @@ import { parse } from 'yaml'
 
 /** In the order of the page. */
 const FILES = [
-  'http', 'values', 'trust', 'limits', 'flood', 'slow', 'proxy', 'files', 'egress', 'elsewhere',
+  'http', 'values', 'trust', 'limits', 'flood', 'slow', 'proxy', 'admin', 'files', 'egress',
+  'elsewhere',
 ] as const // prettier-ignore
 
 interface Page {

@@ -2,7 +2,6 @@
  * What must be nowhere: what was erased, in any file or key of the store; and secrets, in anything
  * that a gateway or a command ever prints, counts or keeps.
  */
-import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,7 +9,8 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
-import { MAIN, startGateway, temporaryFolder, type Gateway } from '../support/gateway.ts'
+import { runCommand, type CommandRun } from '../support/command.ts'
+import { startGateway, temporaryFolder, type Gateway } from '../support/gateway.ts'
 import { install, target, TOKEN } from '../support/installation.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { startTracker } from '../support/tracker.ts'
@@ -18,22 +18,12 @@ import { until } from '../support/until.ts'
 
 t.setTimeout(180_000)
 
-interface Run {
-  readonly code: number
-  readonly text: string
-}
-
-function postern(config: string, args: readonly string[], env = {}): Promise<Run> {
-  return new Promise(resolve => {
-    const [command = '', ...rest] = args
-    // Behind the command and its own command, where there is one.
-    const at = ['dead', 'networks'].includes(command) ? 1 : 0
-    const options = { env: { ...process.env, TEST_TOKEN: TOKEN, ...env } }
-    const words = [MAIN, command, ...rest.slice(0, at), '--config', config, ...rest.slice(at)]
-    execFile(process.execPath, words, options, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, text: `${stdout}${stderr}` })
-    })
-  })
+function postern(config: string, args: readonly string[], env = {}): Promise<CommandRun> {
+  const [command = '', ...rest] = args
+  // Behind the command and its own command, where there is one.
+  const at = ['dead', 'networks'].includes(command) ? 1 : 0
+  const words = [command, ...rest.slice(0, at), '--config', config, ...rest.slice(at)]
+  return runCommand(words, { TEST_TOKEN: TOKEN, ...env })
 }
 
 async function send(gateway: Gateway, path: string): Promise<number> {

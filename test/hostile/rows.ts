@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 
 export const TOKEN = 't0ken'
 export const SECRET = 's3cret'
+export const ADMIN = '4dm1n'
 
 export interface WireRow {
   /** Number in the table. */
@@ -58,6 +59,9 @@ export interface WireFile {
   readonly rows: readonly WireRow[]
 }
 
+/** The files of rows that are bytes at a running gateway. */
+export const WIRE = ['http', 'slow', 'values', 'trust', 'limits', 'flood', 'proxy', 'admin']
+
 export function readRows<T>(name: string): T {
   return parse(readFileSync(join(import.meta.dirname, `${name}.yaml`), 'utf8')) as T
 }
@@ -73,14 +77,15 @@ export function bytesOf(row: WireRow, id: string): Buffer {
 function textOf(row: WireRow): string {
   const { get, post, body = '', target = `/in/net/${TOKEN}`, tail = '', headers = [] } = row
   if (row.raw !== undefined) return row.raw
-  if (get !== undefined) return head(`GET ${get}`, headers) + tail
+  const host = row.listener === 'admin' ? 'localhost' : undefined
+  if (get !== undefined) return head(`GET ${get}`, headers, host) + tail
   const type = post === 'none' ? [] : [`Content-Type: ${TYPES[post ?? ''] ?? post}`]
   const length = `Content-Length: ${Buffer.byteLength(expand(body, 'i'.repeat(8)), 'latin1')}`
   return head(`POST ${target}`, [...type, length, ...headers]) + body
 }
 
-export function head(line: string, headers: readonly string[] = []): string {
-  return [`${line} HTTP/1.1`, 'Host: pb.example', ...headers, '', ''].join('\r\n')
+export function head(line: string, headers: readonly string[] = [], host = 'pb.example'): string {
+  return [`${line} HTTP/1.1`, `Host: ${host}`, ...headers, '', ''].join('\r\n')
 }
 
 /** Innermost first: `<<id>>`, `<<now-295>>`, `<<hmac text>>`, `<<seq …{}…*9>>`, `<<text*9>>`. */
