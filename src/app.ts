@@ -127,6 +127,7 @@ export function createApp(options: AppOptions): App {
     allowedHosts: config.server.allowed_hosts,
     certificate: options.rules.loaded.tls.server,
     clock,
+    shareRates: store.shareRates,
     handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)

@@ -10,6 +10,7 @@ import { REASONS, type Reason } from '../../src/reasons.ts'
 import { compileHosts } from '../../src/receive/hosts.ts'
 import { DEFAULT_LIMITS, type ReceiveLimits } from '../../src/receive/limits.ts'
 import { createRates } from '../../src/receive/rate.ts'
+import type { RateUse } from '../../src/store/store.ts'
 import { defaultReply } from '../../src/receive/reply.ts'
 import { createReceiver, type ReceiverOptions } from '../../src/receive/server.ts'
 import { createTestClock } from '../store/clock.ts'
@@ -309,6 +310,40 @@ t.test('rates fill again with time, each key for itself', async t => {
   t.equal(addressBlock('2001:db8:1:2:3::4'), addressBlock('2001:db8:1:2::9'), 'a /64 is one')
   t.not(addressBlock('2001:db8:1:2::9'), addressBlock('2001:db8:1:3::9'))
   t.not(addressBlock('192.0.2.1'), addressBlock('192.0.2.2'))
+})
+
+t.test('rates that are shared are held together to within one exchange', async t => {
+  const clock = createTestClock()
+  const global = { tokens: 20, at: 0 }
+  let isAway = false
+  const share = async (uses: readonly RateUse[]) => {
+    if (isAway) throw new Error('away')
+    return uses.map(({ perSecond, taken }) => {
+      const passed = clock.monotonic() - global.at
+      const filled = Math.min(perSecond, global.tokens + (passed * perSecond) / 1000)
+      Object.assign(global, { tokens: Math.max(filled - taken, -perSecond), at: clock.monotonic() })
+      return global.tokens
+    })
+  }
+  const gateways = [createRates(clock, share), createRates(clock, share)]
+  let passed = 0
+  const flood = async (exchanges: number) => {
+    for (let i = 0; i < exchanges; i++) {
+      for (const gateway of gateways) {
+        for (let n = 0; n < 50; n++) if (gateway.take('net', 20)) passed++
+      }
+      await Promise.all(gateways.map(gateway => gateway.exchange()))
+      clock.advance(200)
+    }
+  }
+  await flood(50)
+  // 10 s of a rate of 20 with a burst of 20: 220, and once as much as the other one let through.
+  t.ok(passed <= 240 && passed >= 200, `${passed} in ten seconds`)
+  clock.advance(5000)
+  passed = 0
+  isAway = true
+  await flood(5)
+  t.equal(passed, 2 * (20 + 4 * 4), 'without the store each holds it by itself')
 })
 
 t.test('hosts', async t => {
