@@ -84,7 +84,7 @@ function parseResponse(
 /** Without trailers, which nobody sends here. */
 function parseChunks(bytes: Buffer, from: number): { body: string; length: number } | undefined {
   let body = ''
-  for (let at = from; ; ) {
+  for (let at = from; ;) {
     const end = bytes.indexOf('\r\n', at)
     if (end < 0) return undefined
     const size = parseInt(bytes.toString('latin1', at, end), 16)
