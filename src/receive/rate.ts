@@ -35,7 +35,7 @@ const MAX_EXCHANGED = 2_000
 
 export function createRates(
   clock: Pick<Clock, 'monotonic'>,
-  share?: Store['shareRates'] | undefined,
+  share?: Store['shareRates'],
 ): Rates {
   const buckets = new LRUCache<string, Bucket>({ max: MAX_BUCKETS })
   let taken = new Map<string, { perSecond: number; count: number }>()

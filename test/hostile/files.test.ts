@@ -24,7 +24,7 @@ t.test('files', async t => {
     const here = join(folder, String(index))
     const loaded = await loadRuleSet(write(here, row), {
       catalogue: join(ROOT, 'rules'),
-      env: { HOSTILE_TOKEN: 't0ken', HOSTILE_EMPTY: '' },
+      env: { HOSTILE_TOKEN: 't0ken-canary-77310', HOSTILE_EMPTY: '' },
     })
     const faults = loaded.ok ? [] : loaded.error.map(formatFault)
     const warnings = loaded.ok ? loaded.value.loaded.warnings.map(formatFault) : []

@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 
-export const TOKEN = 't0ken'
-export const SECRET = 's3cret'
-export const ADMIN = '4dm1n'
+export const TOKEN = 't0ken-canary-77310'
+export const SECRET = 's3cret-canary-77311'
+export const ADMIN = '4dm1n-canary-77312'
 
 export interface WireRow {
   /** Number in the table. */
