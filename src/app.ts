@@ -42,6 +42,8 @@ export interface AppOptions {
   readonly keys: Pick<PublicKeys, 'settled' | 'close'>
   /** The process must end: the store can never work again here. */
   readonly onFatal: (error: unknown) => void
+  /** Certificate authorities of destinations instead of the built-in ones, PEM. */
+  readonly ca?: string
 }
 
 export interface App {
@@ -86,6 +88,7 @@ export function createApp(options: AppOptions): App {
     clock,
     version,
     ownAddresses: () => [{ address: config.server.listen.host, port }],
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
   })
   const dispatcher = createDispatcher({
     store,

@@ -283,6 +283,12 @@ const destination = record({
       'A payout in a currency it does not take: send no amount, dead letter, or convert by `rates`; default: the rule’s',
     ),
   ),
+  omit: optional(
+    Type.Array(text('Query parameter, form field or top-level JSON key'), {
+      minItems: 1,
+      description: 'What its rule would send and this destination must not be told',
+    }),
+  ),
 })
 export type DestinationConfig = Static<typeof destination>
 

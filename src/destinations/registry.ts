@@ -3,7 +3,7 @@
  * a `Destination` that is ready to build requests, or everything that is wrong with it.
  */
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Conversion } from '../model/conversion.ts'
+import { TEXT_FIELDS, type Conversion, type TextField } from '../model/conversion.ts'
 import type { DeliveryRecord, Destination } from '../model/delivery.ts'
 import { STATUSES } from '../model/status.ts'
 import { conversionFields } from '../rules/fields.ts'
@@ -23,6 +23,7 @@ import { resolveSettings } from './settings.ts'
 import { compileRule, type CompiledDestination } from './template.ts'
 import { rewardsWebhook } from './rewards-webhook.ts'
 import { webhook } from './webhook.ts'
+import { without } from './without.ts'
 
 /** Destinations in code, by type. Everything else is a rule file. */
 export const DESTINATION_TYPES: readonly DestinationType[] = [
@@ -52,11 +53,19 @@ export function createDestination(
   const money = resolveMoney(declared, options.other_currency, rates, faults)
   const compiled = isType(source)
     ? openType(source, id, values, clickId)
-    : compileRule(source, { destination: id, settings: values, money, clickId })
+    : compileRule(without(options.omit ?? [], source, faults), {
+        destination: id,
+        settings: values,
+        money,
+        clickId,
+      })
+  if (isType(source) && options.omit) {
+    faults.push(configFault(['omit'], 'this destination is not made from a rule file', 'remove it'))
+  }
   if (!compiled.ok) return fail([...faults, ...compiled.error])
   if (faults.length > 0) return fail(faults)
   const { wants } = compiled.value
-  const { identity } = isType(source) ? source : {}
+  const identity = isType(source) ? source.identity : identityOf(source)
   return ok({
     ...compiled.value,
     ...(identity ? { identity } : {}),
@@ -66,6 +75,16 @@ export function createDestination(
     policy: policyOf(options, isType(source) ? (source.policy ?? {}) : source),
     secrets: [...secrets, ...compiled.value.secrets].toSorted((a, b) => b.length - a.length),
   })
+}
+
+const ADVERTISING: ReadonlySet<DestinationRule['kind']> = new Set(['ad-platform', 'traffic-source'])
+const FIELDS: ReadonlySet<string> = new Set(TEXT_FIELDS)
+
+/** What a rule of an ad platform or traffic source cannot do without, such as its click id. */
+function identityOf({ kind, required = [] }: DestinationRule): readonly TextField[] | undefined {
+  if (!ADVERTISING.has(kind)) return undefined
+  const fields = required.filter((name): name is TextField => FIELDS.has(name))
+  return fields.length > 0 ? fields : undefined
 }
 
 function isType(source: DestinationRule | DestinationType): source is DestinationType {

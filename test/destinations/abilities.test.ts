@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { maskSecrets } from '../../src/base/redact.ts'
+import { x } from '../../src/destinations/ads/x.ts'
 import type { DestinationOptions } from '../../src/destinations/options.ts'
 import { createDestination } from '../../src/destinations/registry.ts'
 import { rewardsWebhook } from '../../src/destinations/rewards-webhook.ts'
@@ -99,6 +100,25 @@ t.test('HTTP Basic', t => {
     faults({ auth: { basic: { user: 'a', password: '' } }, headers: { Authorization: 'x' } }),
     [/authorization header already/],
   )
+  t.end()
+})
+
+t.test('what the operator leaves out is not sent', t => {
+  const part: RulePart = {
+    request: { method: 'POST', query: { cid: '{click_id}', key: 'k' }, json: { tx: '{transaction_id}', a: 1 } }, // prettier-ignore
+    requests_by_status: { reversed: { method: 'POST', url: 'https://t.example/r', form: { x: 'y', z: '{click_id}' } } }, // prettier-ignore
+  }
+  const destination = create(part, { omit: ['key', 'tx', 'z'] })
+  t.match(send(destination), { url: 'https://t.example/p?cid=click-1', body: '{"a":1}' })
+  t.match(send(destination, { conversion: { status: 'reversed' } }), { body: 'x=y' })
+  const faults = (omit: string[]) => createDestination('dest', { omit }, rule(part))
+  t.match(faults(['cid', 'kee']), {
+    ok: false,
+    error: [{ in: 'config', path: ['omit', 1], message: 'its rule sends no "kee"', hint: /"key"/ }],
+  })
+  const given = { pixel_id: 'p', pixel_token: 't', events: 'sale=tw-a-b' }
+  const ofType = createDestination('dest', { omit: ['value'], settings: given }, x)
+  t.match(ofType, { ok: false, error: [{ path: ['omit'], message: /not made from a rule file/ }] })
   t.end()
 })
 

@@ -270,6 +270,12 @@ t.test('the click', async t => {
   t.match(bodyOf(make('linkedin'), { last_name: undefined }), { user: { userInfo: undefined } })
 })
 
+t.test('Meta signs its token with the secret of the app', async t => {
+  t.match(build(make('meta', { app_secret: 'app_secret_123' })), {
+    url: /access_token=EAATESTTOKEN&appsecret_proof=2e3b5739f4c846c92c7aafb217d88185f756aeb06f9b268333e118e764a31b70$/,
+  })
+})
+
 t.test('a service account signs its assertion', async t => {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
