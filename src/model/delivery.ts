@@ -128,13 +128,25 @@ export interface DeliveryContext {
   readonly isTest?: boolean
 }
 
-/** An OAuth 2.0 grant. What it sends depends on the time only; the transport sends it. */
-export interface TokenGrant {
-  /** The token endpoint. */
-  readonly url: string
-  /** The form to post at this time, epoch ms: a refresh token, or an assertion signed for it. */
-  form(now: number): Readonly<Record<string, string>>
-}
+/** An OAuth 2.0 grant: what an access token is asked for with, and where. */
+export type TokenGrant =
+  | {
+      readonly kind: 'refresh_token'
+      /** The token endpoint. */
+      readonly url: string
+      readonly clientId: string
+      readonly clientSecret: string
+      readonly refreshToken: string
+    }
+  | {
+      readonly kind: 'service_account'
+      /** The token endpoint, which is the audience of the assertion too. */
+      readonly url: string
+      readonly email: string
+      /** Private RSA key, PEM. */
+      readonly key: string
+      readonly scope: string
+    }
 
 /**
  * A configured place to deliver to, compiled at load. Pure: it builds requests and reads
