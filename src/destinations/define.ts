@@ -5,6 +5,7 @@
 import { ok, type Result } from '../base/result.ts'
 import type { Conversion, TextField } from '../model/conversion.ts'
 import type {
+  Confirm,
   DeliveryContext,
   DeliveryRequest,
   DeliveryResponse,
@@ -62,6 +63,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   test?(prepared: P): { readonly missing?: string }
   /** Where requests need an access token. */
   grant?(prepared: P): TokenGrant | undefined
+  /** Where it judges later what it took in. */
+  confirm?(prepared: P): Confirm | undefined
   /** False for what it must never see, beyond `statuses`. */
   wants?(conversion: Pick<Conversion, 'status' | 'event'>, prepared: P): boolean
   /** `conversion` has this destination's click id and share of the payout. */
@@ -75,7 +78,7 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
 }
 
 /** A definition with its settings filled in. */
-export interface OpenDestination extends Pick<Destination, 'test' | 'grant'> {
+export interface OpenDestination extends Pick<Destination, 'test' | 'grant' | 'confirm'> {
   readonly origins: readonly string[]
   wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
   request(conversion: Conversion, context: RequestContext): Result<DeliveryRequest, RequestFault>
@@ -105,7 +108,7 @@ export interface DestinationType extends Pick<
 export function defineDestination<const S extends SettingDeclarations, P>(
   definition: DestinationDefinition<S, P>,
 ): DestinationType {
-  const { prepare, origins, wants, request, test, grant, ...described } = definition
+  const { prepare, origins, wants, request, test, grant, confirm, ...described } = definition
   return {
     ...described,
     open: values => {
@@ -113,10 +116,12 @@ export function defineDestination<const S extends SettingDeclarations, P>(
       if (!prepared.ok) return prepared
       const { value } = prepared
       const made = grant?.(value)
+      const confirming = confirm?.(value)
       return ok({
         origins: origins(value),
         ...(test ? { test: test(value) } : {}),
         ...(made ? { grant: made } : {}),
+        ...(confirming ? { confirm: confirming } : {}),
         wants: wants ? conversion => wants(conversion, value) : () => true,
         request: (conversion, context) => request(conversion, value, context),
       })

@@ -23,7 +23,7 @@ import type { Scope } from './value.ts'
 /** What a rule and a type in code have in common once they are compiled. */
 export interface CompiledDestination extends Pick<
   Destination,
-  'wants' | 'request' | 'verdict' | 'test' | 'grant'
+  'wants' | 'request' | 'verdict' | 'test' | 'grant' | 'confirm'
 > {
   readonly origins: readonly string[]
   /** Forms of the secret settings that are made here, to be masked. */

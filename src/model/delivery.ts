@@ -148,6 +148,30 @@ export type TokenGrant =
       readonly scope: string
     }
 
+/** What can be asked about a request that was taken in. */
+export interface Question {
+  /** The destination's own name for the request. */
+  readonly id: string
+  readonly request: DeliveryRequest
+}
+
+/** What became of a request after it had been taken in. */
+export const CONFIRMATION_RESULTS = ['confirmed', 'duplicate', 'too_early', 'refused'] as const
+
+export interface Confirmation {
+  readonly result: (typeof CONFIRMATION_RESULTS)[number]
+  /** Words of the destination's own closed list. */
+  readonly reasons: readonly string[]
+}
+
+/** For a destination that takes requests in first and judges them later. Pure, like the rest. */
+export interface Confirm {
+  /** What to ask later, by the answer that took the request in; undefined for nothing. */
+  question(response: DeliveryResponse): Question | undefined
+  /** Undefined: it does not say yet. */
+  read(response: DeliveryResponse): Confirmation | undefined
+}
+
 /**
  * A configured place to deliver to, compiled at load. Pure: it builds requests and reads
  * responses, and never sends (the transport does).
@@ -170,6 +194,8 @@ export interface Destination {
   readonly test?: { readonly missing?: string }
   /** Every request needs `authorization: Bearer <token>` from this grant, added when it is sent. */
   readonly grant?: TokenGrant
+  /** Where what became of a delivered request is told later only. */
+  readonly confirm?: Confirm
   /** Fields by which it recognizes a person or a click; undefined where it takes any conversion. */
   readonly identity?: readonly TextField[]
 }

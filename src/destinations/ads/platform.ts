@@ -9,7 +9,7 @@
 import { isNegative } from '../../base/decimal.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { Conversion, TextField } from '../../model/conversion.ts'
-import type { DeliveryRequest, RequestFault, TokenGrant } from '../../model/delivery.ts'
+import type { Confirm, DeliveryRequest, RequestFault, TokenGrant } from '../../model/delivery.ts'
 import { conversionFields } from '../../rules/fields.ts'
 import { compileTemplate } from '../../rules/template.ts'
 import {
@@ -80,6 +80,8 @@ export interface AdPlatform<S extends SettingDeclarations, P> extends Pick<
     fault: (setting: keyof S & string, message: string) => void,
   ): P
   grant?(prepared: P, settings: SettingValues<S>): TokenGrant | undefined
+  /** Where it judges later what it took in; never asked about tests. */
+  confirm?(prepared: P, base: string): Confirm | undefined
   /** `base`: `https://host`, without a slash at its end. */
   request(event: AdEvent, prepared: P, base: string): Result<DeliveryRequest, RequestFault>
 }
@@ -89,6 +91,7 @@ interface Prepared<P> {
   readonly base: string
   readonly origins: readonly string[]
   readonly grant: TokenGrant | undefined
+  readonly confirm: Confirm | undefined
   readonly name: NameEvent
   readonly takesReversals: boolean
   readonly missingForTest: string | undefined
@@ -112,6 +115,7 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
     takesReversals,
     prepare,
     grant,
+    confirm,
     request,
     ...described
   } = platform
@@ -146,6 +150,7 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
         base,
         origins: [target.value.origin, ...(tokens ? [originOf(tokens.url)] : [])],
         grant: tokens,
+        confirm: isAlwaysTest ? undefined : confirm?.(own, base),
         name: name.value,
         takesReversals: takesReversals?.(values) ?? false,
         missingForTest: isMissing ? needed : undefined,
@@ -155,6 +160,7 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
     },
     origins: prepared => prepared.origins,
     grant: prepared => prepared.grant,
+    confirm: prepared => prepared.confirm,
     ...(test === undefined
       ? {}
       : {

@@ -1,5 +1,6 @@
 /** What each platform's answers mean: one table per platform, one row per answer that it gives. */
 import t from 'tap'
+import { readRequestStatus } from '../../../src/destinations/ads/google-answer.ts'
 import type { DeliveryResponse } from '../../../src/model/delivery.ts'
 import { NOW, typeOf } from './support.ts'
 
@@ -201,3 +202,40 @@ for (const [type, rows] of Object.entries(TABLES)) {
     }
   })
 }
+
+t.test('what became of a request that Google had taken in', async t => {
+  const read = (body: unknown, status = 200) =>
+    readRequestStatus({ status, headers: {}, body: JSON.stringify(body) })
+  const of = (requestStatus: string, ...reasons: string[]) => ({
+    requestStatusPerDestination: [
+      {
+        requestStatus,
+        errorInfo: { errorCounts: reasons.map(reason => ({ recordCount: '1', reason })) },
+        eventsIngestionStatus: { recordCount: '1' },
+      },
+    ],
+  })
+  const error = (reason: string) => `PROCESSING_ERROR_REASON_${reason}`
+  const rows: [unknown, unknown][] = [
+    [of('SUCCESS'), { result: 'confirmed', reasons: [] }],
+    [of('PROCESSING'), undefined],
+    [of('REQUEST_STATUS_UNKNOWN'), undefined],
+    [of('constructor'), undefined],
+    [of('FAILED', error('DUPLICATE_GCLID')), { result: 'duplicate', reasons: ['DUPLICATE_GCLID'] }],
+    [of('FAILED', error('DUPLICATE_TRANSACTION_ID')), { result: 'duplicate' }],
+    [of('FAILED', error('TOO_RECENT_CLICK')), { result: 'too_early', reasons: ['TOO_RECENT_CLICK'] }],
+    [of('FAILED', error('EVENT_TOO_OLD')), { result: 'refused', reasons: ['EVENT_TOO_OLD'] }],
+    [of('FAILED', 'PROCESSING_ERROR_OPERATING_ACCOUNT_MISMATCH_FOR_AD_IDENTIFIER'), { result: 'refused', reasons: ['OPERATING_ACCOUNT_MISMATCH_FOR_AD_IDENTIFIER'] }],
+    [of('PARTIAL_SUCCESS', error('DUPLICATE_GCLID'), error('INVALID_GCLID')), { result: 'refused' }],
+    [of('FAILED'), { result: 'refused', reasons: [] }],
+    [of('FAILED', 'no word\n of theirs'), { result: 'refused', reasons: [] }],
+    [{ requestStatusPerDestination: [] }, undefined],
+    ['nonsense', undefined],
+  ] // prettier-ignore
+  for (const [body, expected] of rows) {
+    const found = read(body)
+    if (expected === undefined) t.equal(found, undefined, JSON.stringify(body))
+    else t.match(found, expected, JSON.stringify(body))
+  }
+  t.equal(read(of('SUCCESS'), 404), undefined)
+})

@@ -270,6 +270,29 @@ t.test('the click', async t => {
   t.match(bodyOf(make('linkedin'), { last_name: undefined }), { user: { userInfo: undefined } })
 })
 
+t.test('what Google took in can be asked about', async t => {
+  const question = (settings: Record<string, string>, body: string) =>
+    make('google_data_manager', settings).confirm?.question({ status: 200, headers: {}, body })
+  t.same(question({}, '{"requestId":"r/1=="}'), {
+    id: 'r/1==',
+    request: {
+      method: 'GET',
+      url: 'https://datamanager.googleapis.com/v1/requestStatus:retrieve?requestId=r%2F1%3D%3D',
+      headers: {},
+      body: undefined,
+    },
+  })
+  t.equal(question({}, '{"requestId":"r 1\\n"}'), undefined)
+  t.equal(question({}, '{}'), undefined)
+  t.equal(make('google_data_manager', { status_check: 'no' }).confirm, undefined)
+  t.equal(
+    make('google_data_manager', { test_mode: 'yes' }).confirm,
+    undefined,
+    'nothing came of a test',
+  )
+  t.equal(make('google_ads').confirm, undefined)
+})
+
 t.test('Meta signs its token with the secret of the app', async t => {
   t.match(build(make('meta', { app_secret: 'app_secret_123' })), {
     url: /access_token=EAATESTTOKEN&appsecret_proof=2e3b5739f4c846c92c7aafb217d88185f756aeb06f9b268333e118e764a31b70$/,
