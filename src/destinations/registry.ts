@@ -3,7 +3,7 @@
  * a `Destination` that is ready to build requests, or everything that is wrong with it.
  */
 import { fail, ok, type Result } from '../base/result.ts'
-import { TEXT_FIELDS, type Conversion, type TextField } from '../model/conversion.ts'
+import type { Conversion } from '../model/conversion.ts'
 import type { DeliveryRecord, Destination } from '../model/delivery.ts'
 import { STATUSES } from '../model/status.ts'
 import { conversionFields } from '../rules/fields.ts'
@@ -20,6 +20,7 @@ import { sharedPayout } from './payout.ts'
 import { holdsUnreplaced } from './placeholder.ts'
 import { policyOf } from './policy.ts'
 import { resolveSettings } from './settings.ts'
+import { matchFields } from './match-fields.ts'
 import { compileRule, type CompiledDestination } from './template.ts'
 import { rewardsWebhook } from './rewards-webhook.ts'
 import { webhook } from './webhook.ts'
@@ -65,7 +66,7 @@ export function createDestination(
   if (!compiled.ok) return fail([...faults, ...compiled.error])
   if (faults.length > 0) return fail(faults)
   const { wants } = compiled.value
-  const identity = isType(source) ? source.identity : identityOf(source)
+  const identity = isType(source) ? source.identity : matchFields(source)
   return ok({
     ...compiled.value,
     ...(identity ? { identity } : {}),
@@ -75,16 +76,6 @@ export function createDestination(
     policy: policyOf(options, isType(source) ? (source.policy ?? {}) : source),
     secrets: [...secrets, ...compiled.value.secrets].toSorted((a, b) => b.length - a.length),
   })
-}
-
-const ADVERTISING: ReadonlySet<DestinationRule['kind']> = new Set(['ad-platform', 'traffic-source'])
-const FIELDS: ReadonlySet<string> = new Set(TEXT_FIELDS)
-
-/** What a rule of an ad platform or traffic source cannot do without, such as its click id. */
-function identityOf({ kind, required = [] }: DestinationRule): readonly TextField[] | undefined {
-  if (!ADVERTISING.has(kind)) return undefined
-  const fields = required.filter((name): name is TextField => FIELDS.has(name))
-  return fields.length > 0 ? fields : undefined
 }
 
 function isType(source: DestinationRule | DestinationType): source is DestinationType {
@@ -164,7 +155,8 @@ function compileWanted(
   { statuses, events }: DestinationOptions,
   faults: DestinationFault[],
 ): Destination['wants'] {
-  const taken = source.statuses ?? STATUSES
+  const isTold = !isType(source) && source.reversals === 'unsupported'
+  const taken = [...(source.statuses ?? STATUSES), ...(isTold ? (['reversed'] as const) : [])]
   const preset = isType(source) ? source.defaultStatuses : undefined
   const asked = statuses ?? preset ?? STATUSES
   const wanted = new Set(taken.filter(status => asked.includes(status)))

@@ -103,6 +103,43 @@ t.test('HTTP Basic', t => {
   t.end()
 })
 
+t.test('several currencies', t => {
+  const part: RulePart = {
+    money: { currencies: ['USD', 'EUR'], on_other: 'drop' },
+    request: { query: { p: '{payout}', x: '1' } },
+  }
+  const query = (conversion: Partial<Conversion>, options: DestinationOptions = {}) => {
+    const built = attempt(create(part, options), { conversion: { payout: '5', ...conversion } })
+    return 'reason' in built ? `${built.reason}: ${built.detail}` : new URL(built.url).search
+  }
+  t.equal(query({ currency: 'USD' }), '?p=5&x=1')
+  t.equal(query({ currency: 'EUR' }), '?p=5&x=1')
+  t.equal(query({ currency: 'PLN' }), '?x=1', 'a bare number would be the wrong money')
+  t.equal(query({ currency: '' }), '?x=1')
+  t.match(query({ currency: 'PLN' }, { other_currency: 'refuse' }), /none of the currencies/)
+  t.match(faultsOf(part, { other_currency: 'convert' }), [/no one to convert to/])
+  t.end()
+})
+
+t.test('a refused account parks, a missing match key is no fault of the rule', t => {
+  const part: RulePart = {
+    kind: 'traffic-source',
+    required: ['click_id', 'transaction_id'],
+    answer: { auth: [{ status: ['403'] }, { body_contains: ['bad key'] }] },
+  }
+  const { verdict } = create(part)
+  const park = { kind: 'park', result: 'auth_failed' }
+  t.same(verdict({ status: 403, headers: {}, body: '' }, 0), park)
+  t.same(verdict({ status: 200, headers: {}, body: 'Bad key' }, 0), park)
+  t.match(verdict({ status: 200, headers: {}, body: '' }, 0), { kind: 'delivered' })
+  const reasonOf = (kind: 'tracker' | 'traffic-source', conversion: Partial<Conversion>) =>
+    (attempt(create({ ...part, kind }), { conversion }) as { reason?: string }).reason
+  t.equal(reasonOf('traffic-source', { click_id: '' }), 'insufficient_identity')
+  t.equal(reasonOf('traffic-source', { transaction_id: '' }), 'template_error')
+  t.equal(reasonOf('tracker', { click_id: '' }), 'template_error')
+  t.end()
+})
+
 t.test('what the operator leaves out is not sent', t => {
   const part: RulePart = {
     request: { method: 'POST', query: { cid: '{click_id}', key: 'k' }, json: { tx: '{transaction_id}', a: 1 } }, // prettier-ignore

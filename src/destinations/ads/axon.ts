@@ -5,14 +5,10 @@
 import { IDENTITY } from './identity.ts'
 import { amount, post } from './json.ts'
 import { defineAdPlatform, insufficient } from './platform.ts'
-import { dropped, readAdStatus, type ReadAnswer } from './verdict.ts'
+import { readAdStatus } from './verdict.ts'
 
 const API_VERSION = 'v1'
 const person = IDENTITY.axon
-
-/** 403 is not among its answers for a wrong key. */
-const readAnswer: ReadAnswer = (response, now) =>
-  response.status === 403 ? dropped(response) : readAdStatus(response, now)
 
 export const axon = defineAdPlatform({
   type: 'axon',
@@ -76,7 +72,7 @@ export const axon = defineAdPlatform({
       ],
     })
   },
-  verdict: readAnswer,
+  verdict: readAdStatus,
   examples: [
     {
       title: 'a lead of a person',

@@ -117,6 +117,9 @@ t.test('ids, value and time', async t => {
   )
   const big = build(make('meta'), { payout: '12345678901234567890.10' })
   t.match(big, { body: /"value":12345678901234567890\.1,/ }, 'never a float')
+  const amazon = (change: Change) => textOf(bodyOf(make('amazon'), change))
+  t.match(amazon({ currency: 'SEK' }), /"value":49.9,"currencyCode":"SEK"/)
+  t.notMatch(amazon({ currency: 'PLN' }), /value":|PLN/, 'a currency that Amazon does not know')
   t.equal(sent({}, { occurred_at: undefined }).event_time, 1_795_166_130, 'else when it came')
   t.equal(sent({}, { occurred_at: NOW + 5_000 }).event_time, Math.floor(NOW / 1000), 'never ahead')
   t.match(faultsOf(typeOf('meta'), { settings: { event_id: '{nope}' } }), [/unknown macro/])
@@ -159,6 +162,13 @@ t.test('reversals', async t => {
       },
     ],
   })
+})
+
+t.test('what Google no longer adjusts is not sent', async t => {
+  const reversedAfter = (days: number) =>
+    build(make('google_ads'), { status: 'reversed', occurred_at: NOW - days * 86_400_000 })
+  t.match(reversedAfter(54), { body: /RETRACTION/ })
+  t.match(reversedAfter(54.1), { reason: 'expired' })
 })
 
 t.test('consent', async t => {
