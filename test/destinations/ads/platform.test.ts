@@ -1,10 +1,21 @@
 /** What all ad platforms share: events, value, age, consent, identity, test mode, reversals, OAuth. */
 import { generateKeyPairSync } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { AD_PLATFORMS } from '../../../src/destinations/ads/platforms.ts'
 import type { DestinationOptions } from '../../../src/destinations/options.ts'
 import type { RequestFault } from '../../../src/model/delivery.ts'
-import { bodyOf, build, create, EXAMPLES, faultsOf, NOW, typeOf, type Change } from './support.ts'
+import {
+  bodyOf,
+  build,
+  create,
+  EXAMPLES,
+  faultsOf,
+  NOW,
+  ruleOf,
+  typeOf,
+  type Change,
+} from './support.ts'
 
 const REFRESH = { client_id: 'c', client_secret: 's', refresh_token: 'r' }
 /** What a platform needs besides its example settings. */
@@ -67,6 +78,41 @@ t.test('every platform', async t => {
       ip: undefined, user_agent: undefined } // prettier-ignore
     t.equal(fault(build(destination, nobody)), 'insufficient_identity', type)
   }
+})
+
+t.test('every platform that is asked for is there, as code or as a rule', async t => {
+  const codes = new Set(AD_PLATFORMS.map(({ type }) => type))
+  for (const name of [
+    'meta', 'tiktok', 'google_data_manager', 'google_ads', 'google_analytics', 'microsoft', 'snapchat',
+    'pinterest', 'reddit', 'linkedin', 'x', 'quora', 'amazon', 'nextdoor', 'spotify', 'criteo', 'axon', 'kwai',
+  ]) t.ok(codes.has(name), name) // prettier-ignore
+  for (const name of ['taboola', 'outbrain', 'bigo']) t.ok(ruleOf(name), name)
+})
+
+t.test('versions are settings, secrets are secret, facts have an address', async t => {
+  const folder = new URL('../../../src/destinations/ads/', import.meta.url)
+  const sources = readdirSync(folder).map(file => readFileSync(new URL(file, folder), 'utf8'))
+  const unversioned: string[] = []
+  const open: string[] = []
+  for (const { type, docs, apiVersion, settings } of AD_PLATFORMS) {
+    const source = sources.find(text => text.includes(`  type: '${type}',`)) ?? ''
+    t.ok(source.slice(0, source.indexOf('import ')).includes(docs), `${type}: ${docs} at the top`)
+    t.equal(settings['api_version']?.default, apiVersion, `${type}: its version is a default`)
+    if (apiVersion === undefined) unversioned.push(type)
+    else {
+      const other = apiVersion.replace(/(?<=v|^)[0-9]+/, digits => String(Number(digits) + 1))
+      const moved = textOf(build(make(type, { api_version: other }), FULL))
+      t.ok(moved.includes(other) && !moved.includes(apiVersion), `${type} is moved to ${other}`)
+    }
+    const secret = Object.entries(settings).filter(([, setting]) => setting.secret)
+    if (secret.length === 0) open.push(type)
+    const words = Object.fromEntries(secret.map(([name]) => [name, `hush-${name}`]))
+    delete words['service_account']
+    const { secrets } = make(type, words)
+    for (const word of Object.values(words)) t.ok(secrets.includes(word), `${type} masks ${word}`)
+  }
+  t.same(unversioned, ['google_analytics', 'kwai', 'spotify'], 'their addresses have no version')
+  t.same(open, ['criteo'], 'it asks for no secret')
 })
 
 t.test('events', async t => {
