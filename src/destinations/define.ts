@@ -26,6 +26,17 @@ export interface RequestContext extends DeliveryContext {
   readonly ownClickId?: string | undefined
 }
 
+/** What all ad platforms are compared by. */
+export interface AdTraits {
+  /** The field with its click id; `click_id_from`: only the configuration knows. */
+  readonly clickId?: TextField | 'click_id_from' | undefined
+  /** `yes`, or the setting that test mode needs; undefined: it has none. */
+  readonly test?: string | undefined
+  /** How it takes a conversion back; undefined: it cannot. */
+  readonly reversals?: string | undefined
+  readonly maxAgeHours?: number | undefined
+}
+
 /** A setting that does not make sense; the message never repeats its value. */
 export interface SettingFault {
   readonly setting: string
@@ -55,6 +66,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   /** Fields by which it recognizes a person or a click. */
   readonly identity?: readonly TextField[]
   readonly policy?: PolicyHints
+  /** Of ad platforms. */
+  readonly ad?: AdTraits
   /** Load-time work on the settings: parse keys, build URLs. */
   prepare(values: SettingValues<S>): Result<P, readonly SettingFault[]>
   /** Where it sends, for the egress check at load. */
@@ -99,6 +112,7 @@ export interface DestinationType extends Pick<
   | 'defaultStatuses'
   | 'identity'
   | 'policy'
+  | 'ad'
 > {
   readonly examples: readonly DestinationExample[]
   open(values: ReadonlyMap<string, string>): Result<OpenDestination, readonly SettingFault[]>

@@ -34,6 +34,7 @@ export const axon = defineAdPlatform({
   },
   eventNames: /^[a-z_]+$/,
   identity: ['email', 'phone', 'user_id', 'ip', 'user_agent'],
+  clickId: 'click_id_from',
   prepare: settings => ({
     path: `/${settings.api_version}/event?pixel_id=${encodeURIComponent(settings.pixel_id)}`,
     headers: { 'content-type': 'application/json', authorization: settings.api_key },

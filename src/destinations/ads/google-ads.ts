@@ -44,7 +44,7 @@ export const googleAds = defineAdPlatform({
   clickId: 'gclid',
   maxAgeHours: 90 * 24,
   test: 'yes',
-  takesReversals: () => true,
+  reversals: { how: 'retraction by order id, 1 to 54 days after the conversion' },
   policy: { budget_hours: 7 * 24 },
   prepare: (settings, fault) => {
     const login = settings.login_customer_id.replaceAll('-', '')

@@ -65,7 +65,10 @@ export const googleDataManager = defineAdPlatform({
   // The longest click window of a conversion action.
   maxAgeHours: 90 * 24,
   test: 'yes',
-  takesReversals: ({ reversals }) => reversals === 'restate',
+  reversals: {
+    how: 'value restated to 0, with `reversals: restate`',
+    isOn: ({ reversals }) => reversals === 'restate',
+  },
   policy: { budget_hours: 7 * 24 },
   prepare: (settings, fault) => {
     const login = digits(settings.login_customer_id)

@@ -66,14 +66,17 @@ export interface AdPlatform<S extends SettingDeclarations, P> extends Pick<
   readonly eventNames?: RegExp
   /** Fields by which it recognizes a person or a click. */
   readonly identity: readonly TextField[]
-  /** The field with its click id, where there is one. */
-  readonly clickId?: TextField
+  /** The field with its click id, where there is one; `click_id_from`: only the configuration knows. */
+  readonly clickId?: TextField | 'click_id_from'
   /** What is older would be refused. */
   readonly maxAgeHours?: number
   /** `yes`, or the setting that test mode needs. */
   readonly test?: string
-  /** True where a reversal can be told to it. */
-  readonly takesReversals?: (settings: SettingValues<S>) => boolean
+  /** Where a reversal can be told to it: how, and whether these settings say so; always by default. */
+  readonly reversals?: {
+    readonly how: string
+    readonly isOn?: (settings: SettingValues<S>) => boolean
+  }
   /** Load-time work: paths, headers, keys. */
   prepare(
     settings: SettingValues<S>,
@@ -112,7 +115,7 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
     clickId,
     maxAgeHours,
     test,
-    takesReversals,
+    reversals,
     prepare,
     grant,
     confirm,
@@ -121,6 +124,7 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
   } = platform
   return defineDestination<S & CommonSettings, Prepared<P>>({
     ...described,
+    ad: { clickId, test, reversals: reversals?.how, maxAgeHours },
     settings: {
       ...settings,
       ...commonSettings({ host, maxAgeHours, hasTest: test !== undefined }),
@@ -135,7 +139,8 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
       if (!target.ok) fault('base_url', `the URL ${target.error}`)
       const name = compileEvents(events, values.events, word => eventNames?.test(word) ?? true)
       if (!name.ok) fault('events', name.error)
-      const read = compileRead(values, clickId, fault)
+      const clickField = clickId === 'click_id_from' ? undefined : clickId
+      const read = compileRead(values, clickField, fault)
       const base = target.ok ? target.value.origin + target.value.rest.replace(/\/+$/, '') : host
       const own = prepare(values, fault)
       const tokens = faults.length === 0 ? grant?.(own, values) : undefined
@@ -152,7 +157,7 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
         grant: tokens,
         confirm: isAlwaysTest ? undefined : confirm?.(own, base),
         name: name.value,
-        takesReversals: takesReversals?.(values) ?? false,
+        takesReversals: reversals !== undefined && (reversals.isOn?.(values) ?? true),
         missingForTest: isMissing ? needed : undefined,
         read,
         maxAgeMs: values.max_age_hours === '' ? Infinity : Number(values.max_age_hours) * HOUR_MS,

@@ -3,17 +3,18 @@
  * and what `postern check` says of them.
  */
 import { generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
 import { Client } from 'undici'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { createApp } from '../../../src/app.ts'
 import { systemClock, type Clock } from '../../../src/base/clock.ts'
 import { check } from '../../../src/commands/check.ts'
 import type { CommandContext } from '../../../src/commands/context.ts'
 import type { DeliverEvents } from '../../../src/deliver/events.ts'
+import { commonSettings } from '../../../src/destinations/ads/settings.ts'
 import { INPUT_FIELDS } from '../../../src/model/conversion.ts'
 import { createEvents } from '../../../src/observe/events.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
@@ -312,4 +313,32 @@ t.test('a key file comes from a file as it is, and what nobody verified needs a 
   const refused = await configure(folder, { ...base, destinations: { ads: openai } }, { T: 't' })
   t.notOk(refused.ok)
   if (!refused.ok) t.match(refused.error.map(formatFault).join(), /nobody has verified the facts/)
+})
+
+t.test('the page about ad platforms says what is so', async t => {
+  const page = readFileSync(join(ROOT, 'docs', 'ad-platforms.md'), 'utf8')
+  const folder = t.testdir()
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const key = {
+    client_email: 'x@y.iam',
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+  }
+  writeFileSync(join(folder, 'google.json'), JSON.stringify(key), { mode: 0o600 })
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) => block)
+  t.equal(blocks.length, 2)
+  const env = { MAXBOUNTY_TOKEN: 'a', META_TOKEN: 'b', T: 'c' }
+  for (const block of blocks) {
+    const shown = parse(block.replace('/run/secrets', folder)) as Record<string, object>
+    const to = Object.keys(shown['destinations'] ?? {})
+    const rest = { networks: { generic: { tokens: ['${T}'] } }, routes: [{ to }] }
+    const rules = await configure(folder, { ...rest, ...shown }, env)
+    t.ok(rules.ok, rules.ok ? block : rules.error.map(formatFault).join())
+  }
+  const [, table = ''] = page.split('has these settings besides its own')
+  const settings = [...table.matchAll(/^\| `(\w+)` /gm)].map(([, name = '']) => name)
+  const common = commonSettings({ host: '', maxAgeHours: undefined, hasTest: true })
+  t.same(settings.toSorted(), ['api_version', ...Object.keys(common)].toSorted())
+  for (const [, link = ''] of page.matchAll(/\]\(([\w/.-]+)\)/g)) {
+    t.ok(existsSync(join(ROOT, 'docs', link)), link)
+  }
 })
