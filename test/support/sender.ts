@@ -29,6 +29,8 @@ export interface SenderOptions {
   readonly duplicates: number
 }
 
+const MAX_PAUSE_MS = 800
+
 export function startSender(options: SenderOptions): Sender {
   const agent = new Agent({ connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 })
   const journal: SenderJournal = { sent: new Set(), acknowledged: new Set(), answers: new Map() }
@@ -55,7 +57,8 @@ export function startSender(options: SenderOptions): Sender {
 
   async function deliver(id: string): Promise<void> {
     for (let tries = 0; !(await attempt(id, tries)); tries++) {
-      await new Promise(resolve => setTimeout(resolve, 50))
+      // Backing off, as networks do: hundreds that wait must not starve the trackers beside them.
+      await new Promise(resolve => setTimeout(resolve, Math.min(50 * 2 ** tries, MAX_PAUSE_MS)))
     }
     if (Number.parseInt(id.slice(-2), 36) / 1296 < options.duplicates) await attempt(id, 0)
   }
