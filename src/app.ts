@@ -116,6 +116,7 @@ export function createApp(options: AppOptions): App {
     dispatcher,
     clock,
     keysSettled: () => keys.settled(),
+    begin: events.begin,
     told,
     unrouted: events.unrouted,
   }
@@ -165,7 +166,8 @@ export function createApp(options: AppOptions): App {
     const reply = network.reply(reason, undefined)
     const { outcome } = REASONS[reason]
     const receivedAt = clock.now()
-    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt }) // prettier-ignore
+    const trace = events.begin?.(network.id, receivedAt, undefined)
+    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt, trace }) // prettier-ignore
     return reply
   }
 
