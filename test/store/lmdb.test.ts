@@ -13,11 +13,12 @@ import { openDatabases } from '../../src/store/lmdb/databases.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createTestClock } from './clock.ts'
 import { balanced, conformance } from './conformance.ts'
-import { bodyOf, claim, dead, entry, fromJournal, journalOf } from './entries.ts'
+import { bodyOf, claim, dead, delivered, entry, fromJournal, journalOf } from './entries.ts'
 import type { Harness } from './harness.ts'
 import { modelTest } from './model.ts'
 
 const DAY = 86_400_000
+const closed = { name: 'StoreError', reason: 'closed' }
 
 const lmdb: Harness = {
   name: 'lmdb',
@@ -175,6 +176,42 @@ async function holdsAll(t: Test, path: string, prefix: string, lines: readonly L
     await store.close()
   }
 }
+
+t.test('the books of a long journal are of one moment, and hold nobody up', async t => {
+  const store = await opened({ path: await folder(t) })
+  const batch = Array.from({ length: 2300 }, (_, i) => entry(store, `c${i}`, { to: ['x', 'q+0'] }))
+  await store.accept(batch)
+  let turns = 0
+  let isRead = false
+  const count = () => {
+    turns += 1
+    if (!isRead) setImmediate(count)
+  }
+  setImmediate(count)
+  const reading = store.ledgers().finally(() => (isRead = true))
+  // Seen by none of its slices, though it is written before the last of them.
+  const written: Promise<unknown>[] = [
+    store.settle(batch.map(({ record }) => fromJournal(record, [delivered('x')]))),
+    store.accept([entry(store, 'late', { to: ['x'] })]),
+  ]
+  const pending = (ledgers: Awaited<typeof reading>) =>
+    ledgers.map(({ destination, pending: found }) => [destination, found])
+  t.same(pending(await reading), [
+    ['q', { journal: 0, queued: 2300 }],
+    ['x', { journal: 2300, queued: 0 }],
+  ])
+  t.ok(turns >= 4, `others had ${turns} turns meanwhile`)
+  await Promise.all(written)
+  t.same(pending(await store.ledgers()), [
+    ['q', { journal: 0, queued: 2300 }],
+    ['x', { journal: 1, queued: 0 }],
+  ])
+  await balanced(t, store)
+  await store.accept(Array.from({ length: 1200 }, (_, i) => entry(store, `d${i}`)))
+  const cut = t.rejects(store.ledgers(), closed)
+  await store.close()
+  await cut
+})
 
 t.test('loses nothing when processes are killed', async t => {
   // Both make the store, at the same time.
