@@ -19,6 +19,7 @@ import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
+import { UPSTREAM } from './proxy/ports.ts'
 import type { ShadowFact } from './proxy/shadow.ts'
 import { REASONS, type Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
@@ -283,7 +284,7 @@ export function createApp(options: AppOptions): App {
 }
 
 /** What metrics have series for. */
-function configured({ loaded, networks, destinations }: RuleSet): Configured {
+function configured({ loaded, networks, destinations, front }: RuleSet): Configured {
   return {
     networks: [...networks.values()].map(({ id, isEnabled, rule }) => {
       const { max_silence_hours: hours = 0, currency } = loaded.value.networks[id] ?? {}
@@ -294,6 +295,7 @@ function configured({ loaded, networks, destinations }: RuleSet): Configured {
       }
     }),
     destinations: [...destinations.keys()],
+    ...(front ? { proxy: { upstreams: [UPSTREAM], isShadowed: front.shadow !== undefined } } : {}),
   }
 }
 
