@@ -76,12 +76,17 @@ t.test('every number is right and nothing is empty', async t => {
   for (const [name, { answers }] of Object.entries(DESTINATIONS)) {
     if (answers !== undefined) tracker.behave.set(pathOf(name), answers)
   }
-  const config = everyReasonConfig(folder, {
+  const adminToken = join(folder, 'admin-token')
+  writeFileSync(adminToken, 'operators-only\n', { mode: 0o600 })
+  const { admin, ...config } = everyReasonConfig(folder, {
     tracker: tracker.url,
     cutting: await startCutter(t),
     redis: redis.url,
   })
-  const file = writeConfig(folder, config)
+  const file = writeConfig(folder, {
+    ...config,
+    admin: { ...(admin as object), token: `\${file:${adminToken}}` },
+  })
   const environment = { TEST_TOKEN: TOKEN, TEST_SECRET: SECRET }
   const gateway = await startGateway(t, file, environment)
   const prometheus = await startPrometheus(t, {
@@ -89,6 +94,7 @@ t.test('every number is right and nothing is empty', async t => {
     targets: [new URL(gateway.admin).host],
     ruleFiles: copyRules(folder),
     intervalSeconds: 1,
+    credentialsFile: adminToken,
   })
   await scraped(prometheus)
 
