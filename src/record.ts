@@ -6,12 +6,18 @@ import type { Postback } from './model/postback.ts'
 import type { NetworkRuntime } from './ruleset.ts'
 import type { AcceptEntry, Placement } from './store/store.ts'
 
+/** Where it came from, and what is kept of that. */
+export interface RecordOrigin {
+  readonly hop: number
+  readonly original?: OriginalRequest | undefined
+  readonly trace?: string | undefined
+}
+
 export function toRecord(
   id: string,
   conversion: Conversion,
   routed: readonly RoutedDelivery[],
-  hop: number,
-  original?: OriginalRequest,
+  { hop, original, trace }: RecordOrigin,
 ): DeliveryRecord {
   const cut = routed.flatMap(({ destination, share }) => (share ? [[destination, share]] : []))
   return {
@@ -19,6 +25,7 @@ export function toRecord(
     conversion,
     ...(hop > 1 ? { hop } : {}),
     ...(original ? { original } : {}),
+    ...(trace === undefined ? {} : { trace }),
     ...(cut.length > 0 ? { shares: Object.fromEntries(cut) as Record<string, string> } : {}),
   }
 }

@@ -117,6 +117,30 @@ const log = record({
   ),
 })
 
+const tracing = record(
+  {
+    endpoint: Type.String({
+      pattern: '^https?://',
+      description: 'Where spans are posted, whole: `http://collector:4318/v1/traces`',
+    }),
+    sample: optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        description: 'Share of postbacks that are traced, with all their deliveries. Default 0.01',
+      }),
+    ),
+    headers: optional(
+      mapOf(
+        text('`${ENV}` or `${file:/run/secrets/name}`'),
+        'Header sent with the spans → its value',
+        '^[A-Za-z0-9-]{1,64}$',
+      ),
+    ),
+  },
+  'OpenTelemetry spans of postbacks and attempts, over OTLP/HTTP; without it there are none',
+)
+
 const privacy = record({
   client_addresses: optional(
     choice(
@@ -336,6 +360,7 @@ export const configSchema = record(
     server: optional(server),
     admin: optional(admin),
     log: optional(log),
+    tracing: optional(tracing),
     privacy: optional(privacy),
     workers: optional(
       Type.Integer({

@@ -89,6 +89,7 @@ export async function attemptDelivery(held: Held, way: Way): Promise<Attempted> 
       result: verdict.result,
       httpStatus: outcome.httpStatus,
       durationMs: clock.monotonic() - started,
+      trace: held.record.trace,
       detail:
         outcome.detail &&
         printable(
