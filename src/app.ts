@@ -132,6 +132,7 @@ export function createApp(options: AppOptions): App {
     allowedHosts: config.server.allowed_hosts,
     certificate: options.rules.loaded.tls.server,
     clock,
+    shareRates: store.shareRates,
     handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
@@ -233,6 +234,7 @@ export function createApp(options: AppOptions): App {
         administered: events.administered,
         certificate: rules.loaded.tls.admin,
         token: config.admin.token,
+        host: config.admin.listen.host,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)

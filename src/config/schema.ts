@@ -88,10 +88,14 @@ const server = record({
         }),
       ),
       address_rate_per_second: optional(
-        rate('Requests of one client address (IPv6: of one /64), in each worker; above it 429.'),
+        rate(
+          'Requests of one client address (IPv6: of one /64); above it 429. Of all gateways on one Redis together, else of each worker.',
+        ),
       ),
       network_rate_per_second: optional(
-        rate('Postbacks of one network, in each worker; above it 429.'),
+        rate(
+          'Postbacks of one network; above it 429. Of all gateways on one Redis together, else of each worker.',
+        ),
       ),
     }),
   ),

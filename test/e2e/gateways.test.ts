@@ -42,6 +42,54 @@ t.test('the same postback 8 times at once at two gateways: one delivery a destin
   }
 })
 
+t.test('two gateways on one Redis hold the rate of a network together', async t => {
+  const redis = await startRedis(t, { args: ALWAYS })
+  const tracker = await startTracker(t)
+  const rate = 20
+  const config = install(temporaryFolder(t), {
+    store: { type: 'redis', redis: { url: redis.url } },
+    tracker: tracker.url,
+    more: {
+      networks: {
+        net: { tokens: ['${TEST_TOKEN}'], rate_per_second: rate },
+        other: { rule: 'net', tokens: ['${TEST_TOKEN}'] },
+      },
+    },
+  })
+  const [first, second] = await Promise.all([
+    startGateway(t, config, ENV),
+    startGateway(t, config, ENV),
+  ])
+  let taken = 0
+  let isOther = true
+  const started = performance.now()
+  const seconds = () => (performance.now() - started) / 1000
+  const flood = async (url: string) => {
+    while (seconds() < 4) {
+      const { statusCode, headers, body } = await request(`${url}${target('same')}`)
+      await body.dump()
+      if (statusCode === 200) taken++
+      else if (statusCode !== 429 || headers['retry-after'] !== '1')
+        throw new Error(`${statusCode}`)
+      // Enough to be refused most of the time, and no more.
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
+  await Promise.all([
+    flood(first.url),
+    flood(second.url),
+    send(`${first.url}${target('x').replace('/net/', '/other/')}`).then(status => {
+      isOther = status === 200
+    }),
+  ])
+  // A burst for each, of which one is paid back, and what both let through between two exchanges.
+  // Each for itself they would have let through twice the rate: 160.
+  const most = rate * (seconds() + 2)
+  t.ok(taken <= most, `${taken} taken, at most ${most}`)
+  t.ok(taken >= rate * 3, `${taken} taken: nobody is starved`)
+  t.ok(isOther, 'another network is served')
+})
+
 async function order(t: Test, store: Record<string, unknown>): Promise<void> {
   const tracker = await startTracker(t)
   const config = install(temporaryFolder(t), {

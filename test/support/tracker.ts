@@ -1,5 +1,5 @@
 /** The outside world of end-to-end tests: a tracker that journals every request it gets. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Teardown } from './gateway.ts'
 
@@ -7,6 +7,9 @@ export interface Arrival {
   readonly path: string
   readonly query: URLSearchParams
   readonly deliveryId: string
+  /** As sent. */
+  readonly target: string
+  readonly headers: IncomingHttpHeaders
   readonly body: string
   /** What it was answered: a status, or 0 for an answer that never came. */
   readonly answered: number
@@ -40,6 +43,8 @@ export async function startTracker(t: Teardown): Promise<Tracker> {
         path: url.pathname,
         query: url.searchParams,
         deliveryId: String(request.headers['postern-delivery-id']),
+        target: request.url ?? '',
+        headers: request.headers,
         body: Buffer.concat(chunks).toString('utf8'),
       }
       const rule = behave.get(url.pathname) ?? 200
