@@ -26,4 +26,5 @@ server.get('/in/:network', (request, reply) => {
     pool.dispatch({ method: 'GET', path, headers: ['user-agent', 'bare'] }, handler)
   }
 })
+process.on('SIGTERM', () => process.exit())
 await server.listen({ port: Number(PORT), host: '127.0.0.1' })
