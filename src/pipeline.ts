@@ -91,7 +91,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     })
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
-    const told: Story = { sent, network, started, ended, conversion }
+    const told: Story = { sent, network, started, ended, trace, conversion }
     const accepted = await ports.accept(entry)
     if (!accepted.ok) return answer(told, accepted.error)
     trace?.mark('committed')
@@ -101,7 +101,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const dueMs = firstDueMs(placements, memory)
     if (dueMs !== undefined) ports.dispatcher.queued(dueMs)
     const destinations = routed.map(({ destination }) => destination)
-    const known = { sent, network, started, ended, conversion, record: record.id, destinations }
+    const known: Story = { ...told, record: record.id, destinations }
     return answer(known, verdict)
   }
 
