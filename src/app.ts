@@ -19,6 +19,7 @@ import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
+import { UPSTREAM } from './proxy/ports.ts'
 import type { ShadowFact } from './proxy/shadow.ts'
 import { REASONS, type Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
@@ -119,6 +120,7 @@ export function createApp(options: AppOptions): App {
     dispatcher,
     clock,
     keysSettled: () => keys.settled(),
+    begin: events.begin,
     told,
     unrouted: events.unrouted,
   }
@@ -130,6 +132,7 @@ export function createApp(options: AppOptions): App {
     allowedHosts: config.server.allowed_hosts,
     certificate: options.rules.loaded.tls.server,
     clock,
+    shareRates: store.shareRates,
     handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
@@ -168,7 +171,8 @@ export function createApp(options: AppOptions): App {
     const reply = network.reply(reason, undefined)
     const { outcome } = REASONS[reason]
     const receivedAt = clock.now()
-    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt }) // prettier-ignore
+    const trace = events.begin?.(network.id, receivedAt, undefined)
+    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt, trace }) // prettier-ignore
     return reply
   }
 
@@ -230,6 +234,7 @@ export function createApp(options: AppOptions): App {
         administered: events.administered,
         certificate: rules.loaded.tls.admin,
         token: config.admin.token,
+        host: config.admin.listen.host,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
@@ -284,7 +289,7 @@ export function createApp(options: AppOptions): App {
 }
 
 /** What metrics have series for. */
-function configured({ loaded, networks, destinations }: RuleSet): Configured {
+function configured({ loaded, networks, destinations, front }: RuleSet): Configured {
   return {
     networks: [...networks.values()].map(({ id, isEnabled, rule }) => {
       const { max_silence_hours: hours = 0, currency } = loaded.value.networks[id] ?? {}
@@ -295,6 +300,7 @@ function configured({ loaded, networks, destinations }: RuleSet): Configured {
       }
     }),
     destinations: [...destinations.keys()],
+    ...(front ? { proxy: { upstreams: [UPSTREAM], isShadowed: front.shadow !== undefined } } : {}),
   }
 }
 

@@ -4,6 +4,7 @@ import { adPlatformPage } from './ad-platform-page.ts'
 import { generatedSchemas } from './config/json-schema.ts'
 import { schemaPage } from './config/schema-page.ts'
 import { configSchema } from './config/schema.ts'
+import { hostilePage } from './hostile-page.ts'
 import { networkReference } from './network-reference.ts'
 import { listDestinations } from './destination-list.ts'
 import { destinationPage } from './destination-page.ts'
@@ -36,6 +37,7 @@ export async function generatedFiles(root: string): Promise<ReadonlyMap<string, 
       destinationRule,
     ),
   )
+  files.set('docs/hostile-input.md', await hostilePage(root))
   const catalogue = await loadCatalogue([join(root, 'rules')])
   if (!catalogue.ok) throw new Error(catalogue.error.map(formatFault).join('\n'))
   const listed = listDestinations(catalogue.value)

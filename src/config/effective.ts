@@ -74,6 +74,8 @@ export interface EffectiveConfig {
   }
   readonly log: Given<NonNullable<Config['log']>>
   readonly privacy: Given<NonNullable<Config['privacy']>>
+  /** Undefined: nothing is traced. */
+  readonly tracing: Given<NonNullable<Config['tracing']>> | undefined
   readonly workers: number
   readonly store: Given<Omit<StoreConfig, 'redis'>> & {
     /** Set where `type` is redis. */
@@ -101,7 +103,7 @@ export interface EffectiveParts {
 }
 
 export function toEffective(config: Config, parts: EffectiveParts): EffectiveConfig {
-  const { server, admin, log, privacy, store, demo } = config
+  const { server, admin, log, privacy, tracing, store, demo } = config
   const type = store?.type ?? DEFAULTS.store.type
   const limits = { ...DEFAULTS.server.limits, ...server?.limits }
   return deepFreeze({
@@ -122,6 +124,7 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
     },
     log: { ...DEFAULTS.log, ...log },
     privacy: { ...DEFAULTS.privacy, ...privacy },
+    tracing: tracing && { headers: {}, ...DEFAULTS.tracing, ...tracing },
     workers: config.workers ?? DEFAULTS.workers,
     store: {
       ...DEFAULTS.store,

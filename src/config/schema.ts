@@ -88,10 +88,14 @@ const server = record({
         }),
       ),
       address_rate_per_second: optional(
-        rate('Requests of one client address (IPv6: of one /64), in each worker; above it 429.'),
+        rate(
+          'Requests of one client address (IPv6: of one /64); above it 429. Of all gateways on one Redis together, else of each worker.',
+        ),
       ),
       network_rate_per_second: optional(
-        rate('Postbacks of one network, in each worker; above it 429.'),
+        rate(
+          'Postbacks of one network; above it 429. Of all gateways on one Redis together, else of each worker.',
+        ),
       ),
     }),
   ),
@@ -116,6 +120,30 @@ const log = record({
     choice(['json', 'pretty'] as const, 'Default json; pretty is for people at a terminal'),
   ),
 })
+
+const tracing = record(
+  {
+    endpoint: Type.String({
+      pattern: '^https?://',
+      description: 'Where spans are posted, whole: `http://collector:4318/v1/traces`',
+    }),
+    sample: optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        description: 'Share of postbacks that are traced, with all their deliveries. Default 0.01',
+      }),
+    ),
+    headers: optional(
+      mapOf(
+        text('`${ENV}` or `${file:/run/secrets/name}`'),
+        'Header sent with the spans → its value',
+        '^[A-Za-z0-9-]{1,64}$',
+      ),
+    ),
+  },
+  'OpenTelemetry spans of postbacks and attempts, over OTLP/HTTP; without it there are none',
+)
 
 const privacy = record({
   client_addresses: optional(
@@ -336,6 +364,7 @@ export const configSchema = record(
     server: optional(server),
     admin: optional(admin),
     log: optional(log),
+    tracing: optional(tracing),
     privacy: optional(privacy),
     workers: optional(
       Type.Integer({

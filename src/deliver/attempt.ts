@@ -17,6 +17,7 @@ import {
   type Destination,
   type Question,
 } from '../model/delivery.ts'
+import { maskPersonalIn } from '../model/personal.ts'
 import type { Held } from './custody.ts'
 import type { EgressReason } from './egress.ts'
 import { nextStep, type NextStep } from './next-step.ts'
@@ -89,14 +90,8 @@ export async function attemptDelivery(held: Held, way: Way): Promise<Attempted> 
       result: verdict.result,
       httpStatus: outcome.httpStatus,
       durationMs: clock.monotonic() - started,
-      detail:
-        outcome.detail &&
-        printable(
-          maskSecrets(outcome.detail.slice(0, EXCERPT), [
-            ...(outcome.token ? [outcome.token] : []),
-            ...destination.secrets,
-          ]),
-        ),
+      trace: held.record.trace,
+      detail: outcome.detail && shown(outcome.detail, outcome.token, held, destination),
     },
     next,
     pauseMs: isThrottled ? (verdict.afterMs ?? PAUSE_MS) : undefined,
@@ -119,6 +114,17 @@ export async function askAbout(
   } catch {
     return undefined
   }
+}
+
+/** Destinations repeat in their answers what they were sent. */
+function shown(
+  detail: string,
+  token: string | undefined,
+  { record: { conversion } }: Held,
+  { secrets }: Destination,
+): string {
+  const masked = maskSecrets(detail.slice(0, EXCERPT), token ? [token, ...secrets] : secrets)
+  return printable(maskPersonalIn(masked, conversion))
 }
 
 async function tryOnce(held: Held, way: Way): Promise<Outcome> {

@@ -26,6 +26,8 @@ export interface DeliveryRecord {
   readonly hop?: number
   /** Where the tracker behind this gateway is one of the destinations. */
   readonly original?: OriginalRequest
+  /** W3C traceparent of the postback's span, where it is traced: what attempts belong to. */
+  readonly trace?: string
 }
 
 /**
@@ -240,4 +242,6 @@ export interface Attempt {
   readonly durationMs: number
   /** What the destination or the network stack said; printable, capped, secrets masked. */
   readonly detail: string | undefined
+  /** Of the record. */
+  readonly trace?: string | undefined
 }

@@ -6,6 +6,7 @@ import type { Outcome, Reason } from '../reasons.ts'
 import { MAX_CURRENCIES } from './catalogue.ts'
 import type { AcceptVerdict } from '../store/store.ts'
 import type { Metrics } from './metrics.ts'
+import type { Trace } from './trace.ts'
 
 /** One postback and its answer. */
 export interface PostbackFact {
@@ -26,6 +27,8 @@ export interface PostbackFact {
   readonly conversion: Partial<Conversion> | undefined
   readonly record: string | undefined
   readonly destinations: readonly string[]
+  /** Where it is traced. */
+  readonly trace?: Trace | undefined
 }
 
 const LEVELS = {
@@ -51,6 +54,7 @@ export function createPostbackEvents(logger: Logger, metrics: Metrics, nowSecond
         for (const destination of fact.destinations) metrics.enqueued.inc(destination)
         if (conversion) countConversion(network, conversion)
       }
+      fact.trace?.end(fact)
       const level = LEVELS[outcome]
       if (logger.isLevelEnabled(level)) logger[level](toLine(fact), `postback.${outcome}`)
     },

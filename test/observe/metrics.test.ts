@@ -4,8 +4,15 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Clock } from '../../src/base/clock.ts'
+import type { EgressReason } from '../../src/deliver/egress.ts'
+import type { HandOverCause } from '../../src/deliver/events.ts'
 import { ATTEMPT_RESULTS, type Attempt } from '../../src/model/delivery.ts'
-import { CATALOGUE, MAX_CURRENCIES } from '../../src/observe/catalogue.ts'
+import {
+  CATALOGUE,
+  MAX_CURRENCIES,
+  type MetricKey,
+  type MetricSpec,
+} from '../../src/observe/catalogue.ts'
 import { createCollector, type LaneView } from '../../src/observe/collector.ts'
 import { AUTHENTICATION_REASONS } from '../../src/observe/configured.ts'
 import { createEvents, type PostbackFact } from '../../src/observe/events.ts'
@@ -15,6 +22,8 @@ import { createMerger } from '../../src/observe/merge.ts'
 import { metricsPage } from '../../src/observe/metrics-page.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { watchStore } from '../../src/observe/watch-store.ts'
+import type { TapResult } from '../../src/proxy/ports.ts'
+import type { ShadowResult } from '../../src/proxy/shadow.ts'
 import { REASON_CODES, REASONS } from '../../src/reasons.ts'
 import { StoreError, type Ledger, type Store } from '../../src/store/store.ts'
 import { promtool } from '../support/prometheus.ts'
@@ -57,6 +66,7 @@ const CONFIGURED = {
     { id: 'other', maxSilenceSeconds: 0, currency: 'USD' },
   ],
   destinations: ['a', 'b'],
+  proxy: { upstreams: ['tracker'], isShadowed: true },
 }
 
 function postback(fact: Partial<PostbackFact> = {}): PostbackFact {
@@ -184,6 +194,39 @@ t.test('what is configured exists with 0, what was removed goes', async t => {
     1,
     'a reload does not close a circuit',
   )
+})
+
+t.test('every metric exists before the first event', async t => {
+  const { events, metrics, values } = createScene()
+  /** Labels that nobody can know before. */
+  const unknown = ['postern_admin_requests_total']
+  events.configured(CONFIGURED)
+  for (const [key, { name, type, labels }] of Object.entries<MetricSpec>(CATALOGUE)) {
+    if (type === 'gauge' && labels.length > 0) continue
+    const isThere = metrics[key as MetricKey].size() > 0
+    t.equal(isThere, !unknown.includes(name) && !name.includes('_store_operation_'), name)
+  }
+  // Told by stages, which this level may not ask: these lists must be whole.
+  const causes: Record<HandOverCause, true> = { circuit: true, paused: true, memory_full: true, claim_lapsed: true, removed: true, drain: true } // prettier-ignore
+  const kinds: Record<EgressReason, true> = { private: true, loopback: true, link_local: true, metadata: true, reserved: true, embedded_v4: true, port: true } // prettier-ignore
+  const taps: Record<TapResult, true> = { copied: true, stored: true, refused: true, unread: true, dropped: true } // prettier-ignore
+  const answers: Record<ShadowResult, true> = { agree: true, differ: true, failed: true, skipped: true } // prettier-ignore
+  for (const [name, label, all] of [
+    ['postern_deliveries_handed_over_total', 'cause', causes],
+    ['postern_egress_blocked_total', 'reason', kinds],
+    ['postern_proxy_taps_total', 'result', taps],
+    ['postern_proxy_shadow_answers_total', 'result', answers],
+  ] as const) {
+    const found = Object.keys(await values(name)).map(
+      series => new RegExp(`${label}="(\\w+)"`).exec(series)?.[1],
+    )
+    t.same(new Set(found), new Set(Object.keys(all)), name)
+  }
+  events.configured({ networks: CONFIGURED.networks, destinations: [] })
+  t.equal(metrics.handedOver.size(), 0, 'and goes with its destination')
+  t.equal(metrics.proxyTaps.size(), 10, 'but not with a proxy, which stays until the end')
+  events.configured({ networks: [], destinations: [] })
+  t.equal(metrics.proxyTaps.size(), 0)
 })
 
 t.test('a flood of labels folds into one series and is counted', async t => {

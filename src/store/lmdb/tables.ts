@@ -82,8 +82,21 @@ function createJournal(journal: TextDatabase): JournalTable {
         ...(limit === Infinity ? {} : { limit }),
       }),
     ],
-    each: visit => {
-      for (const record of Array.from(journal.getKeys())) visit(destinations(record) ?? [])
+    slices: function* (size) {
+      // What this process has read in this turn before is of the same view.
+      const transaction = journal.useReadTransaction()
+      try {
+        let start: string | undefined
+        let rows: { key: string; value: string }[]
+        do {
+          const from = start === undefined ? {} : { start, exclusiveStart: true }
+          rows = [...journal.getRange({ ...from, limit: size, transaction })]
+          start = rows.at(-1)?.key
+          yield rows.map(({ value }) => toDestinations(value.slice(0, value.indexOf('\n'))))
+        } while (rows.length === size)
+      } finally {
+        transaction.done()
+      }
     },
   }
 }
