@@ -70,8 +70,8 @@ function child(asked: string): Promise<{ process: ChildProcess; url: string }> {
     execArgv: process.execArgv,
   })
   return new Promise(resolve => {
-    started.once('message', port =>
-      resolve({ process: started, url: `http://127.0.0.1:${String(port)}` }),
+    started.once('message', (port: number) =>
+      resolve({ process: started, url: `http://127.0.0.1:${port}` }),
     )
   })
 }

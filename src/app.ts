@@ -43,6 +43,8 @@ export interface AppOptions {
   readonly keys: Pick<PublicKeys, 'settled' | 'close'>
   /** The process must end: the store can never work again here. */
   readonly onFatal: (error: unknown) => void
+  /** Certificate authorities of destinations instead of the built-in ones, PEM. */
+  readonly ca?: string
 }
 
 export interface App {
@@ -87,6 +89,7 @@ export function createApp(options: AppOptions): App {
     clock,
     version,
     ownAddresses: () => [{ address: config.server.listen.host, port }],
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
   })
   const dispatcher = createDispatcher({
     store,
@@ -129,6 +132,7 @@ export function createApp(options: AppOptions): App {
     allowedHosts: config.server.allowed_hosts,
     certificate: options.rules.loaded.tls.server,
     clock,
+    shareRates: store.shareRates,
     handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
@@ -230,6 +234,7 @@ export function createApp(options: AppOptions): App {
         administered: events.administered,
         certificate: rules.loaded.tls.admin,
         token: config.admin.token,
+        host: config.admin.listen.host,
       })
       await admin.listen({ ...config.admin.listen })
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)

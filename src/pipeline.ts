@@ -79,7 +79,8 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     }
     trace?.mark('normalized')
     const id = dedupeHash(store.hashKey, network.id, normalized.value.dedupeKey)
-    const conversion: Conversion = { ...normalized.value.conversion, id }
+    // Made by `normalize` for this postback alone, so it is completed and not copied.
+    const conversion: Conversion = Object.assign(normalized.value.conversion, { id })
 
     const routed = rules.router.route(conversion)
 
@@ -90,7 +91,7 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     })
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
-    const told: Story = { ...story, conversion }
+    const told: Story = { sent, network, started, ended, trace, conversion }
     const accepted = await ports.accept(entry)
     if (!accepted.ok) return answer(told, accepted.error)
     trace?.mark('committed')
@@ -100,7 +101,8 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     const dueMs = firstDueMs(placements, memory)
     if (dueMs !== undefined) ports.dispatcher.queued(dueMs)
     const destinations = routed.map(({ destination }) => destination)
-    return answer({ ...told, record: record.id, destinations }, verdict)
+    const known: Story = { ...told, record: record.id, destinations }
+    return answer(known, verdict)
   }
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {

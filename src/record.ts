@@ -19,7 +19,9 @@ export function toRecord(
   routed: readonly RoutedDelivery[],
   { hop, original, trace }: RecordOrigin,
 ): DeliveryRecord {
-  const cut = routed.flatMap(({ destination, share }) => (share ? [[destination, share]] : []))
+  const cut = routed.filter(({ share }) => share).map(one => [one.destination, one.share])
+  // Nearly always; a literal costs a tenth of what the spreads below do.
+  if (cut.length === 0 && hop <= 1 && !original) return { id, conversion }
   return {
     id,
     conversion,
@@ -38,7 +40,18 @@ export function toEntry(
   const { id: key, status, payout, currency = '' } = record.conversion
   const amount = payout === undefined ? '' : `${valueText(payout)} ${currency}`
   const body = JSON.stringify(record)
-  return { ...network.dedupe, record: record.id, key, status, amount, body, placements }
+  const { windowMs, onAmountChange, allow } = network.dedupe
+  return {
+    record: record.id,
+    key,
+    status,
+    amount,
+    body,
+    placements,
+    windowMs,
+    onAmountChange,
+    allow,
+  }
 }
 
 /** When the first of the deliveries that went to the queue is due, in ms; undefined if none went. */

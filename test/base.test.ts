@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import * as decimal from '../src/base/decimal.ts'
 import { createRecordIds, ownerOf, partitionOf, randomText } from '../src/base/id.ts'
+import { addressBlock, canonicalAddress } from '../src/base/address.ts'
 import { isSecretName, maskSecrets, printable, truncateAddress } from '../src/base/redact.ts'
+import { maskPersonal, maskPersonalIn } from '../src/model/personal.ts'
 
 const digits = (min: number, max: number) =>
   fc
@@ -108,4 +110,54 @@ t.test('redaction', async t => {
   t.equal(printable('abcdef', 3), 'abc…')
   t.equal(truncateAddress('203.0.113.7'), '203.0.113.0/24')
   t.equal(truncateAddress('2001:db8:1:2::3'), '2001:db8:1::/48')
+})
+
+t.test('a truncated address keeps the network part and nothing else', async t => {
+  t.equal(truncateAddress('2001::5:6:7'), '2001:0:0::/48', 'the :: may stand anywhere')
+  t.equal(truncateAddress('::1'), '0:0:0::/48')
+  const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff }))
+  fc.assert(
+    fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), groups => {
+      const written = groups.map(part => part.toString(16)).join(':')
+      const canonical = canonicalAddress(written) ?? ''
+      // A mapped IPv4 address is one, and has another test.
+      if (!canonical.includes(':')) return true
+      const network = groups.slice(0, 3).map(part => part.toString(16))
+      return (
+        truncateAddress(canonical) === `${network.join(':')}::/48` &&
+        addressBlock(canonical) ===
+          addressBlock(
+            `${groups
+              .slice(0, 4)
+              .map(part => part.toString(16))
+              .join(':')}::9`,
+          )
+      )
+    }),
+  )
+})
+
+t.test('personal data', async t => {
+  const conversion = {
+    click_id: 'click-1',
+    email: 'a.person@example.com',
+    user_agent: 'Mozilla/5.0 "x"',
+    ip: '203.0.113.7',
+    first_name: 'Al',
+    q: { offer: '7', 'User-IP': '203.0.113.8', mail: 'b@example.com' },
+  }
+  const masked = maskPersonal(conversion)
+  t.same(masked, {
+    click_id: 'click-1',
+    email: '***',
+    user_agent: '***',
+    ip: '***',
+    first_name: '***',
+    q: { offer: '7', 'User-IP': '***', mail: '***' },
+  })
+  const text = maskPersonalIn(
+    'GET /x?c=click-1&e=a.person%40example.com&ua=Mozilla%2F5.0+%22x%22&n=Al\n{"ua":"Mozilla/5.0 \\"x\\"","ip":"203.0.113.8"}',
+    conversion,
+  )
+  t.equal(text, 'GET /x?c=click-1&e=***&ua=***&n=Al\n{"ua":"***","ip":"***"}')
 })

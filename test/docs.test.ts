@@ -1,9 +1,9 @@
 /** Documents are true: README's commands run as they stand, and the pages name what exists. */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { cpSync, existsSync, readFileSync, symlinkSync } from 'node:fs'
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { ROOT, temporaryFolder } from './support/gateway.ts'
 import { until } from './support/until.ts'
 
@@ -23,10 +23,26 @@ function freshClone(folder: string): string {
   return folder
 }
 
+/** Anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(page: string): Set<string> {
+  const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => text)
+  return new Set(
+    headings.map(text =>
+      text
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+}
+
 /** What each command of the README must show; those that cannot run inside a test say why. */
 const EXPECTED: readonly { starts: string; shows?: RegExp; elsewhere?: () => boolean }[] = [
   { starts: 'npm ci', elsewhere: () => /^npm ci$/m.test(read('.ci/run')) },
-  { starts: 'npm test', elsewhere: () => /^npm test$/m.test(read('.ci/run')) },
+  {
+    starts: 'npm test',
+    elsewhere: () => /^(TAP_REPORTER=terse )?npm test$/m.test(read('.ci/run')),
+  },
   { starts: 'npm start' },
   { starts: 'curl ', shows: /^OK$/ },
   {
@@ -106,6 +122,64 @@ t.test('ARCHITECTURE.md names what exists', async t => {
   for (const [, reason = ''] of page.matchAll(/\b([a-z]+_[a-z_]+) (?:4|5)\d\d\b/g)) {
     t.match(read('src/reasons.ts'), new RegExp(`\\b${reason}: \\{`), reason)
   }
+})
+
+t.test('every link of every page leads somewhere', t => {
+  const pages = execFileSync('git', ['ls-files', '*.md'], { cwd: ROOT, encoding: 'utf8' })
+    .split('\n')
+    .filter(page => page !== '')
+  t.ok(pages.length > 20)
+  for (const page of pages) {
+    for (const [, link = ''] of read(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+      const [file = '', anchor] = link.split('#')
+      if (/^[a-z]+:/.test(link)) continue
+      const target = file === '' ? page : join(page, '..', file)
+      if (!existsSync(join(ROOT, target))) t.fail(`${page}: ${link} leads nowhere`)
+      else if (anchor && !anchorsOf(read(target)).has(anchor)) t.fail(`${page}: no ${link}`)
+    }
+  }
+  t.end()
+})
+
+t.test('what docs/proxy.md configures is sound', t => {
+  const folder = temporaryFolder(t)
+  const fences = [...read('docs/proxy.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map(
+    ([, text = '']) => parse(text) as Record<string, unknown>,
+  )
+  const networks = ['maxbounty', 'affise', 'everflow', 'tune']
+  const [proxy, places, names, shadow] = fences
+  t.equal(fences.length, 4)
+  const examples: Record<string, Record<string, unknown> | undefined> = {
+    first: proxy,
+    places: { proxy: { upstream: 'http://10.0.0.5:8080', ...places } },
+    names: { ...proxy, ...names },
+    shadow,
+  }
+  for (const [name, parts] of Object.entries(examples)) {
+    const file = join(folder, `${name}.yaml`)
+    const own = (parts?.['networks'] ?? {}) as Record<string, object>
+    const tokens = Object.fromEntries(
+      networks.map(id => [id, { tokens: ['${A_TOKEN}'], ...own[id] }]),
+    )
+    writeFileSync(
+      file,
+      stringify({
+        store: { type: 'memory' },
+        rules: [join(ROOT, 'rules')],
+        destinations: {},
+        routes: [],
+        ...parts,
+        networks: tokens,
+      }),
+    )
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['dist/main.js', 'check', '-c', file],
+      { cwd: ROOT, encoding: 'utf8', env: { ...process.env, A_TOKEN: 'a-token-of-its-own' } },
+    )
+    t.equal(status, 0, stdout + stderr)
+  }
+  t.end()
 })
 
 t.test('container files', async t => {

@@ -18,6 +18,8 @@ export interface AdminOptions {
   readonly certificate?: Certificate | undefined
   /** Bearer token that /metrics asks for (RFC 6750); health is open to probes. */
   readonly token?: string | undefined
+  /** Where it listens; default: anywhere. */
+  readonly host?: string | undefined
 }
 
 interface Certificate {
@@ -31,14 +33,21 @@ const HSTS = 'max-age=31536000'
 export function createAdmin(options: AdminOptions): FastifyInstance {
   const { health, metrics, contentType, administered, certificate } = options
   const isAllowed = compileAllowed(options.token)
+  // Whoever must show a token cannot be a page that was tricked into asking.
+  const isLocal = options.token === undefined && isLoopback(options.host ?? '')
   const common = { logger: false, exposeHeadRoutes: false, forceCloseConnections: true } as const
   const server: FastifyInstance = certificate
     ? // Fastify's types tell the two servers apart; nothing here depends on which it is.
       (fastify({ ...common, https: { ...certificate } }) as unknown as FastifyInstance)
     : fastify(common)
-  server.addHook('onRequest', async (_request, reply) => {
+  server.addHook('onRequest', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     if (certificate) reply.header('strict-transport-security', HSTS)
+    // Probes may speak HTTP/1.0 and name no host; browsers always name one.
+    const { hostname } = request
+    if (isLocal && hostname !== '' && !isLoopback(hostname)) {
+      return reply.code(421).send({ ok: false })
+    }
   })
   server.addHook('onResponse', async (request, reply) => {
     administered({ route: request.routeOptions.url ?? 'unknown', httpStatus: reply.statusCode })
@@ -64,6 +73,15 @@ export function createAdmin(options: AdminOptions): FastifyInstance {
 /** For connections from now on. */
 export function renewCertificate(admin: FastifyInstance, certificate: Certificate): void {
   if (admin.server instanceof TlsServer) admin.server.setSecureContext({ ...certificate })
+}
+
+/**
+ * A page in a browser of this machine may have its own name resolve to 127.0.0.1 and then read what
+ * answers there ("DNS rebinding"); its requests bear that name in `Host`.
+ */
+function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase()
+  return bare === 'localhost' || bare === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(bare)
 }
 
 /** Digests are compared, so that neither length nor content of the token shows in the time taken. */

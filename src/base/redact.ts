@@ -37,9 +37,13 @@ export function truncateAddress(address: string): string {
   if (address.includes('.') && !address.includes(':')) {
     return `${address.split('.').slice(0, 3).join('.')}.0/24`
   }
-  // `2001::5:6:7` has five zero groups where the `::` is, not the three that a plain cut would keep.
   const [left = '', right] = address.split('::')
   const groups = left === '' ? [] : left.split(':')
-  while (right !== undefined && groups.length < 3) groups.push('0')
+  if (right !== undefined) {
+    // `2001::5:6:7` has four zero groups where the `::` is; a plain cut would keep host bits.
+    const tail = right === '' ? [] : right.split(':')
+    while (groups.length + tail.length < 8) groups.push('0')
+    groups.push(...tail)
+  }
   return `${groups.slice(0, 3).join(':')}::/48`
 }

@@ -155,7 +155,7 @@ async function* all(store: Store, destination: string | undefined): AsyncGenerat
 
 /** `<record>_<destination>`; a record has no underscore. */
 function parseDeliveryId(text: string): DeadLetterId | undefined {
-  const match = /^([^_]+)_(.+)$/.exec(text)
+  const match = /^([a-z0-9-]{1,100})_([a-z0-9][a-z0-9_-]{0,63})$/.exec(text)
   return match ? { record: match[1] ?? '', destination: match[2] ?? '' } : undefined
 }
 

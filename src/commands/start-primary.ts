@@ -38,6 +38,7 @@ export async function startPrimary(rules: RuleSet, context: CommandContext): Pro
     administered: events.administered,
     certificate: rules.loaded.tls.admin,
     token: config.admin.token,
+    host: config.admin.listen.host,
   })
   await admin.listen({ ...config.admin.listen })
   const demo = config.demo && (await startDemo(config.demo.listen, events.demoReceived))

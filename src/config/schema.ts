@@ -88,10 +88,14 @@ const server = record({
         }),
       ),
       address_rate_per_second: optional(
-        rate('Requests of one client address (IPv6: of one /64), in each worker; above it 429.'),
+        rate(
+          'Requests of one client address (IPv6: of one /64); above it 429. Of all gateways on one Redis together, else of each worker.',
+        ),
       ),
       network_rate_per_second: optional(
-        rate('Postbacks of one network, in each worker; above it 429.'),
+        rate(
+          'Postbacks of one network; above it 429. Of all gateways on one Redis together, else of each worker.',
+        ),
       ),
     }),
   ),
@@ -306,6 +310,12 @@ const destination = record({
       ['drop', 'refuse', 'convert'] as const,
       'A payout in a currency it does not take: send no amount, dead letter, or convert by `rates`; default: the rule’s',
     ),
+  ),
+  omit: optional(
+    Type.Array(text('Query parameter, form field or top-level JSON key'), {
+      minItems: 1,
+      description: 'What its rule would send and this destination must not be told',
+    }),
   ),
 })
 export type DestinationConfig = Static<typeof destination>

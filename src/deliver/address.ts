@@ -3,6 +3,7 @@
  * parsing, DNS and sockets spell it. Out: its kind. Pure. Only what is certainly public is
  * `public`; everything that cannot be told is `reserved`.
  */
+import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 export type AddressKind =
@@ -61,7 +62,8 @@ export function parseAddress(text: string): Address | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
   const unzoned = bare.includes('%') ? bare.slice(0, bare.indexOf('%')) : bare
   // Not `process`: that one folds mapped addresses into IPv4 and would hide the embedding.
-  return ipaddr.isValid(unzoned) ? toAddress(ipaddr.parse(unzoned)) : undefined
+  // `1.2.3` and `0x7f.1` are addresses to ipaddr, and other ones to other parsers.
+  return isIP(unzoned) === 0 ? undefined : toAddress(ipaddr.parse(unzoned))
 }
 
 function toAddress(parsed: ipaddr.IPv4 | ipaddr.IPv6): Address {

@@ -88,12 +88,12 @@ export function createTransport(options: TransportOptions): Transport {
           path,
           headers: headersOf(request, userAgent, id, hop),
           body: request.bytes ?? request.body ?? null,
-          // Or undici would take the TLS name from the Host header, which a postback chooses.
-          ...(request.host === undefined ? {} : { servername: nameOf(origin) }),
           // A kept-alive connection can die unseen, and then nobody knows whether the request was
           // read. Where a repeat could count twice, a connection of its own avoids the question.
           reset: !policy.retryAfterAmbiguous,
         }
+        // Or undici would take the TLS name from the Host header, which a postback chooses.
+        if (request.host !== undefined) outgoing.servername = nameOf(origin)
         const started = options.clock.monotonic()
         const first = await exchange(connections.acquire(false), outgoing, policy.timeoutMs)
         if (!first.isStale) return first.sent

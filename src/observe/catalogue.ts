@@ -180,6 +180,10 @@ export const CATALOGUE = {
     type: 'counter', name: 'postern_destination_auth_failures_total', labels: ['destination'],
     bound: 'D', help: 'Attempts that a destination refused for its credentials; it is parked then.',
   },
+  confirmations: {
+    type: 'counter', name: 'postern_destination_confirmations_total', labels: ['destination', 'result'],
+    bound: '5 D', help: 'What became of delivered requests that a destination judges later: confirmed, duplicate, too_early, refused or unknown.',
+  },
   egressBlocked: {
     type: 'counter', name: 'postern_egress_blocked_total', labels: ['destination', 'reason'],
     bound: '7 D', help: 'Attempts that the egress guard refused, by kind of address.',

@@ -81,6 +81,20 @@ export function createDeliveryEvents(
       logger.warn(fact, 'destination.auth_failed')
     },
 
+    confirmed(fact: {
+      destination: string
+      record: string
+      request: string
+      result: string
+      reasons: readonly string[]
+    }): void {
+      const { destination, record, request, result, reasons } = fact
+      metrics.confirmations.inc(destination, result)
+      const isFine = result === 'confirmed' || result === 'duplicate'
+      const line = { destination, record, request, result, reasons: reasons.join(', ') }
+      logger[isFine ? 'debug' : 'warn'](line, 'delivery.confirmed')
+    },
+
     /** `reason`: the kind of address that was refused. */
     egressBlocked(fact: { destination: string; reason: string }): void {
       metrics.egressBlocked.inc(fact.destination, fact.reason)

@@ -56,5 +56,6 @@ export function watchStore(store: Store, metrics: Metrics, clock: Clock): Store 
     size: timed('size', store.size.bind(store)),
     erase: timed('erase', store.erase.bind(store)),
     expire: timed('expire', store.expire.bind(store)),
+    ...(store.shareRates && { shareRates: timed('rates', store.shareRates.bind(store)) }),
   }
 }

@@ -11,6 +11,7 @@ import { addressBlock, compileCidrs, type CidrFault } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import { ok, type Result } from '../base/result.ts'
 import type { Postback } from '../model/postback.ts'
+import type { Store } from '../store/store.ts'
 import { compileReadAddress } from './address.ts'
 import { answerBroken, answerSocket, markAnswered } from './broken-request.ts'
 import { refuseForeign, refuseHead, type EdgeRefusal } from './gate.ts'
@@ -42,6 +43,8 @@ export interface ReceiverOptions {
   /** HTTPS instead of HTTP. */
   readonly certificate?: Certificate | undefined
   readonly clock: Clock
+  /** Where gateways hold rates together; absent: each by itself. */
+  readonly shareRates?: Store['shareRates'] | undefined
   /** The pipeline. It answers expected failures itself; a rejection of the promise is a defect. */
   handle(postback: Postback): Promise<Reply>
   /** Counts and answers HEAD where the network's rule has `probe`; undefined: 405. */
@@ -113,7 +116,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   if (!trusted.ok) return trusted
   const isTrusted = trusted.value
   const admitHost = compileHosts(options.allowedHosts ?? [])
-  const rates = createRates(clock)
+  const rates = createRates(clock, options.shareRates)
   let listener: Listener | undefined
   let inFlight = 0
   let isDraining = false
@@ -319,6 +322,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   return ok({
     http,
     start: async listen => {
+      rates.start()
       await http.listen(listen)
       const bound = http.server.address()
       return bound !== null && typeof bound === 'object' ? bound.port : listen.port
@@ -343,6 +347,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       const deadline = setTimeout(() => http.server.closeAllConnections(), limits.requestTimeoutMs)
       await http.close()
       clearTimeout(deadline)
+      rates.close()
     },
   })
 }

@@ -78,7 +78,7 @@ export function parseDocument(
     ...(hint === undefined ? {} : { hint }),
     excerpt: kind.showsLines
       ? ruleExcerpt(lines.texts, position.line)
-      : configExcerpt(lines.texts[position.line - 1] ?? '', position.col, shown),
+      : configExcerpt(lines.texts, position, shown),
   })
 
   const refused = scan(text, limits)

@@ -3,6 +3,7 @@
  * In: the line and what the kind of file permits. Out: one printable line.
  */
 import { MASK, printable } from '../base/redact.ts'
+import type { Position } from './faults.ts'
 
 const MAX_WIDTH = 160
 /** A file may be one line of 256 KiB, and every fault in it would search all of it. */
@@ -33,8 +34,16 @@ export function ruleExcerpt(lines: readonly string[], line: number): string {
  * For the configuration: the line's own key and nothing after it, as any value may be a secret in
  * the wrong place. `shown` is the text of a value that is known to be none.
  */
-export function configExcerpt(line: string, col: number, shown: string | undefined): string {
-  const text = line.slice(0, MAX_READ)
+export function configExcerpt(
+  lines: readonly string[],
+  { line, col }: Position,
+  shown: string | undefined,
+): string {
+  const text = (lines[line - 1] ?? '').slice(0, MAX_READ)
+  // A secret with a colon behind it looks like a key.
+  if (LIST_MARK.test(text) && isUnderSecretKey(lines, line)) {
+    return `${' '.repeat(indentOf(text))}${MASK}`
+  }
   const key = OWN_KEY.exec(text)?.[0]
   const start = key ?? LIST_MARK.exec(text)?.[0]
   if (start !== undefined && shown !== undefined && text.startsWith(shown, col - 1)) {

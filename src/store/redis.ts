@@ -17,6 +17,7 @@ import { readJournal, readJournalIds } from './redis/journal.ts'
 import { createLease, takeOver } from './redis/lease.ts'
 import { readLedgers } from './redis/ledger.ts'
 import { agreeOnLayout } from './redis/meta.ts'
+import { takeShared } from './redis/rates.ts'
 import { checkSafety } from './redis/safety.ts'
 import { readSize } from './redis/size.ts'
 import { settleAll } from './redis/settle.ts'
@@ -209,6 +210,10 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     /** Redis itself expires dedupe state. */
     async expire({ deadKeepMs }) {
       await expireDead(calls(), deadKeepMs)
+    },
+
+    async shareRates(uses) {
+      return takeShared(calls(), connected().hashKey, uses)
     },
   }
 }

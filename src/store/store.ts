@@ -210,6 +210,14 @@ export interface StoreSize {
   readonly limitBytes: number | undefined
 }
 
+/** What one process let through of something that has a rate. */
+export interface RateUse {
+  readonly name: string
+  readonly perSecond: number
+  /** Since it was last told. */
+  readonly taken: number
+}
+
 // --- errors ---------------------------------------------------------------------------------
 
 /** The store did not confirm. The caller answers 503; the write may or may not have happened. */
@@ -317,4 +325,9 @@ export interface Store {
   erase(erasure: Erasure): Promise<Erased>
   /** Drops dedupe state and dead letters that are past their time, in slices. */
   expire(options: { readonly deadKeepMs: number }): Promise<void>
+  /**
+   * Takes from buckets that all processes share, each of one second's worth; what is left of each,
+   * in order, perhaps below 0. Of no durability. Absent where the store serves one machine only.
+   */
+  shareRates?(uses: readonly RateUse[]): Promise<readonly number[]>
 }

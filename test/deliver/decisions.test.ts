@@ -73,6 +73,16 @@ t.test('Retry-After', async t => {
       return ms === undefined || (ms >= SECOND && ms <= DAY)
     }),
   )
+  const date = fc.date({ noInvalidDate: true }).map(at => at.toUTCString())
+  const damaged = fc
+    .tuple(date, fc.nat(40), fc.nat(3), fc.string({ maxLength: 3 }))
+    .map(([text, at, remove, put]) => text.slice(0, at) + put + text.slice(at + remove))
+  fc.assert(
+    fc.property(damaged, text => {
+      const ms = parseRetryAfter(text, NOW)
+      return ms === undefined || (ms >= SECOND && ms <= DAY)
+    }),
+  )
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 200_000 }), seconds => {
       const clamped = Math.min(Math.max(seconds * SECOND, SECOND), DAY)

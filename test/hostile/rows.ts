@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 
-export const TOKEN = 't0ken'
-export const SECRET = 's3cret'
+export const TOKEN = 't0ken-canary-77310'
+export const SECRET = 's3cret-canary-77311'
+export const ADMIN = '4dm1n-canary-77312'
 
 export interface WireRow {
   /** Number in the table. */
@@ -38,6 +39,12 @@ export interface WireRow {
   readonly counts?: number
   /** What the destination must get: query parameter → value. */
   readonly delivered?: Readonly<Record<string, string>>
+  /** What the tracker behind must get, once; the answer is its own. */
+  readonly passed?: {
+    readonly target: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly without?: readonly string[]
+  }
   /** Reason with which the delivery ends as a dead letter instead. */
   readonly dead?: string
 }
@@ -51,6 +58,9 @@ export interface WireFile {
   readonly good?: readonly string[]
   readonly rows: readonly WireRow[]
 }
+
+/** The files of rows that are bytes at a running gateway. */
+export const WIRE = ['http', 'slow', 'values', 'trust', 'limits', 'flood', 'proxy', 'admin']
 
 export function readRows<T>(name: string): T {
   return parse(readFileSync(join(import.meta.dirname, `${name}.yaml`), 'utf8')) as T
@@ -67,18 +77,19 @@ export function bytesOf(row: WireRow, id: string): Buffer {
 function textOf(row: WireRow): string {
   const { get, post, body = '', target = `/in/net/${TOKEN}`, tail = '', headers = [] } = row
   if (row.raw !== undefined) return row.raw
-  if (get !== undefined) return head(`GET ${get}`, headers) + tail
+  const host = row.listener === 'admin' ? 'localhost' : undefined
+  if (get !== undefined) return head(`GET ${get}`, headers, host) + tail
   const type = post === 'none' ? [] : [`Content-Type: ${TYPES[post ?? ''] ?? post}`]
   const length = `Content-Length: ${Buffer.byteLength(expand(body, 'i'.repeat(8)), 'latin1')}`
   return head(`POST ${target}`, [...type, length, ...headers]) + body
 }
 
-export function head(line: string, headers: readonly string[] = []): string {
-  return [`${line} HTTP/1.1`, 'Host: pb.example', ...headers, '', ''].join('\r\n')
+export function head(line: string, headers: readonly string[] = [], host = 'pb.example'): string {
+  return [`${line} HTTP/1.1`, `Host: ${host}`, ...headers, '', ''].join('\r\n')
 }
 
 /** Innermost first: `<<id>>`, `<<now-295>>`, `<<hmac text>>`, `<<seq …{}…*9>>`, `<<text*9>>`. */
-function expand(text: string, id: string): string {
+export function expand(text: string, id: string): string {
   let expanded = text
   for (;;) {
     const next = expanded.replace(/<<((?:(?!<<|>>)[^])+)>>/g, (_whole, inner: string) =>
@@ -104,4 +115,49 @@ function valueOf(text: string, id: string): string {
   if (!unit.startsWith('seq ')) return unit.repeat(Number(times))
   const line = unit.slice('seq '.length).replaceAll('|', '\r\n')
   return Array.from({ length: Number(times) }, (_, i) => line.replace('{}', String(i))).join('')
+}
+
+// --- rows that are no requests ------------------------------------------------------------------
+
+export interface FileRow {
+  readonly row: number
+  readonly input: string
+  readonly why?: string
+  /** Laid over the suite's postern.yaml, its network rule or its destination rule. */
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly network?: Readonly<Record<string, unknown>>
+  readonly destination?: Readonly<Record<string, unknown>>
+  /** Setting of the destination: its base URL. */
+  readonly base?: string
+  /** A rule file of this text, or of this kind. */
+  readonly text?: string
+  readonly make?: 'link' | 'fifo' | 'folder'
+  /** Content and mode of `FOLDER/secret`. */
+  readonly secret?: string
+  readonly mode?: number
+  /** Part of the fault or warning; `.` for any. */
+  readonly fault?: string
+  readonly warning?: string
+  readonly loads?: boolean
+  /** Text that must be in no message. */
+  readonly never?: string
+}
+
+export interface EgressRow {
+  readonly row: number
+  readonly input: string
+  readonly why?: string
+  readonly addresses: readonly string[]
+  readonly allow?: readonly string[]
+  readonly port?: number
+  readonly reason: string
+}
+
+export interface ElsewhereRow {
+  readonly row: number
+  readonly input: string
+  readonly why?: string
+  readonly answer: string
+  readonly test: string
+  readonly title: string
 }

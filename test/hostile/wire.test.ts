@@ -13,13 +13,12 @@ import { startGateway, temporaryFolder, writeConfig, type Gateway } from '../sup
 import { open, type RawConnection, type RawResponse } from '../support/raw-client.ts'
 import { startTracker, type Tracker } from '../support/tracker.ts'
 import { until } from '../support/until.ts'
-import { bytesOf, head, readRows, SECRET, TOKEN, type WireFile, type WireRow } from './rows.ts'
+import { ADMIN, bytesOf, head, readRows, SECRET, TOKEN, WIRE, type WireFile, type WireRow } from './rows.ts' // prettier-ignore
 
 // Many rows, each with several round trips: a busy machine needs its time.
 t.setTimeout(180_000)
 
 const NETWORKS = ['net', 'tapped', 'prober', 'listed', 'fresh', 'signed', 'based', 'joined']
-const CANARY = 'CANARY-HEADER-77310'
 
 interface Scene {
   readonly gateway: Gateway
@@ -31,7 +30,7 @@ interface Scene {
   numbers: Numbers
 }
 
-for (const name of ['http', 'slow', 'values', 'trust', 'limits', 'flood']) {
+for (const name of WIRE) {
   const file = readRows<WireFile>(name)
   t.test(`${name}: ${file.title}`, async t => {
     const scene = await setUp(t, file)
@@ -55,13 +54,15 @@ async function setUp(t: Test, file: WireFile): Promise<Scene> {
   cpSync(join(import.meta.dirname, 'rules'), rules, { recursive: true })
   const tokens = { tokens: ['${HOSTILE_TOKEN}'] }
   const secrets = { secrets: ['${HOSTILE_SECRET}'] }
-  const more = file.gateway ?? {}
+  const more = withTracker(file.gateway ?? {}, tracker.url)
+  tracker.behave.set('/unavailable', 503)
   const config = writeConfig(folder, {
     rules: [rules],
     log: { level: 'debug' },
     store: { type: 'lmdb', path: join(folder, 'data') },
     ...more,
     server: { listen: '127.0.0.1:0', ...(more['server'] as object) },
+    admin: { listen: '127.0.0.1:0', collect_interval_ms: 250, ...(more['admin'] as object) },
     networks: merge(
       {
         net: tokens,
@@ -86,7 +87,11 @@ async function setUp(t: Test, file: WireFile): Promise<Scene> {
     },
     routes: [{ from: NETWORKS, to: ['tracker'] }],
   })
-  const gateway = await startGateway(t, config, { HOSTILE_TOKEN: TOKEN, HOSTILE_SECRET: SECRET })
+  const gateway = await startGateway(t, config, {
+    HOSTILE_TOKEN: TOKEN,
+    HOSTILE_SECRET: SECRET,
+    HOSTILE_ADMIN: ADMIN,
+  })
   let count = 0
   const scene: Scene = {
     gateway,
@@ -101,6 +106,11 @@ async function setUp(t: Test, file: WireFile): Promise<Scene> {
   }
   scene.numbers = await scrape(gateway)
   return scene
+}
+
+/** `TRACKER` is its URL. */
+function withTracker(gateway: object, url: string): Readonly<Record<string, unknown>> {
+  return JSON.parse(JSON.stringify(gateway).replaceAll('TRACKER', url)) as Record<string, unknown>
 }
 
 function merge(networks: Record<string, object>, more: unknown): Record<string, object> {
@@ -196,7 +206,8 @@ function compare(
       if (!answer) return 'nothing'
       const { status, headers, body } = answer
       const word = expected[index]?.word
-      if (status === 100 || row.listener !== undefined) return String(status)
+      // Not in the words of postbacks: interim answers, the admin listener, what is passed on.
+      if (word === undefined) return String(status)
       if (headers['x-content-type-options'] !== 'nosniff') return `${status} without nosniff`
       if (status === 200) return '200'
       if (row.isHead) return `${status} ${word}`
@@ -244,6 +255,13 @@ async function checkDelivery(t: Test, scene: Scene, row: WireRow, label: string)
     }
     t.match(got?.path, /^\/got\/[^/]+$/, `${label}: the path keeps its shape`)
   }
+  if (row.passed) {
+    const { target, headers = {}, without = [] } = row.passed
+    const got = scene.tracker.arrivals.filter(arrival => arrival.target === target)
+    t.equal(got.length, 1, `${label}: passed on once`)
+    t.match(got[0]?.headers, headers, `${label}: headers`)
+    for (const name of without) t.notOk(got[0]?.headers[name], `${label}: without ${name}`)
+  }
   if (dead !== undefined) {
     const died = () => scene.gateway.lines.find(line => line['msg'] === 'delivery.died')
     await until(label, () => died() !== undefined)
@@ -274,7 +292,7 @@ async function checkTraces(
   }
   t.notMatch(output, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/, 'no control characters')
   for (const [where, text] of Object.entries({ log: output, metrics: numbers.text })) {
-    for (const secret of [TOKEN, SECRET, CANARY]) {
+    for (const secret of [TOKEN, SECRET, ADMIN]) {
       t.notOk(text.includes(secret), `no ${secret} in the ${where}`)
     }
     const seen = sent.flatMap(({ row, bytes, isRefused }) => {
@@ -286,7 +304,8 @@ async function checkTraces(
     t.same(seen, [], `nothing that was refused is in the ${where}`)
   }
   t.notMatch(numbers.text, /bogus|<script|alert\(|\[2J/, 'no label from a request')
-  const ids = tracker.arrivals.map(({ query }) => query.get('tid'))
+  const delivered = tracker.arrivals.filter(({ path }) => path.startsWith('/got/'))
+  const ids = delivered.map(({ query }) => query.get('tid'))
   t.equal(new Set(ids).size, ids.length, 'nothing was delivered twice')
   t.equal(({} as Record<string, unknown>)['x'], undefined)
 }
@@ -302,7 +321,8 @@ const LINE =
   /^(?:# (?:HELP|TYPE) .+|([a-zA-Z0-9_:]+(?:\{(?:[a-z0-9_]+="(?:[^"\\\n]|\\.)*",?)*\})?) (-?[0-9.e+-]+|Nan|[+-]Inf))$/
 
 async function scrape(gateway: Gateway): Promise<Numbers> {
-  const response = await request(`${gateway.admin}/metrics`)
+  const headers = { authorization: `Bearer ${ADMIN}` }
+  const response = await request(`${gateway.admin}/metrics`, { headers })
   const text = await response.body.text()
   const series = new Map<string, number>()
   for (const line of text.split('\n')) {
@@ -325,10 +345,11 @@ function sum({ series }: Numbers, name: string, filter: (labels: string) => bool
 
 const isGood = (labels: string): boolean => labels.includes('network="good"')
 
-/** Every answer is one postback of a network, or one request of none. */
+/** Every answer is one postback of a network, one request of none, or one that was passed on. */
 function answered(numbers: Numbers): number {
   const postbacks = sum(numbers, 'postern_postbacks_total', labels => !isGood(labels))
-  return postbacks + sum(numbers, 'postern_unrouted_requests_total')
+  const passed = sum(numbers, 'postern_proxy_requests_total')
+  return postbacks + sum(numbers, 'postern_unrouted_requests_total') + passed
 }
 
 /** Conversions that the store has written. */

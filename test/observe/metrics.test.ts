@@ -294,6 +294,15 @@ t.test('attempts, ends, circuits and refusals', async t => {
   })
   events.handedOver({ destination: 'a', cause: 'drain', count: 7 })
   t.same(Object.values(await values('postern_deliveries_handed_over_total')), [7])
+  const asked = { destination: 'a', record: 'r-1-0', request: 'q-1', reasons: ['EVENT_TOO_OLD'] }
+  events.confirmed({ ...asked, result: 'refused' })
+  t.same(await values('postern_destination_confirmations_total'), {
+    '{destination="a",result="refused"}': 1,
+  })
+  t.match(
+    lines.find(line => line['msg'] === 'delivery.confirmed'),
+    { level: 'warn', request: 'q-1', reasons: 'EVENT_TOO_OLD' },
+  )
 })
 
 t.test('the gateway tells of itself', async t => {

@@ -2,6 +2,7 @@
  * Tap, gate and shadow: a real gateway process, and a real HTTP tracker behind it.
  * POSTERN_OUTAGE_SECONDS sets how long the tracker is stopped under load (default 3).
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -367,7 +368,6 @@ t.test('modes by network, and a reload that changes them', async t => {
   t.match(await call(gateway, `/by/net/${TOKEN}?cid=1&tid=1`), { body: 'tracker' })
   t.match(await call(gateway, `/by/other/${TOKEN}?cid=1&tid=1`), { body: 'OK' })
   t.match(await call(gateway, '/by/other/wrong?cid=1&tid=2'), { status: 401 })
-  const { readFileSync, writeFileSync } = await import('node:fs')
   const text = readFileSync(config, 'utf8')
   writeFileSync(config, text.replace('mode: gate', 'mode: tap'))
   await until(

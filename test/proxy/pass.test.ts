@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -114,7 +114,7 @@ function exchange(
   url: string,
   id: number,
   { method, target, body, isChunked, headers }: Planned,
-  agent: import('node:http').Agent,
+  agent: HttpAgent,
 ): Promise<{ status: number; raw: string[]; body: Buffer }> {
   const { hostname, port } = new URL(url)
   const framing = isChunked
@@ -178,7 +178,6 @@ t.test(`${REQUESTS} mixed requests through nginx are the same on both sides`, as
     response.writeHead(planned.status, [...own, ...utf8, ...more, ...framing])
     response.end(hasAnswer ? planned.answer : undefined)
   }
-  const { Agent: HttpAgent } = await import('node:http')
   const agent = new HttpAgent({ keepAlive: true, maxSockets: 16 })
   t.teardown(() => agent.destroy())
   const differences: string[] = []
@@ -442,7 +441,7 @@ t.test('WebSocket upgrades pass; nothing else is upgraded', async t => {
     return { socket, text: () => got.toString('latin1') }
   }
 
-  let upgraded: import('node:http').IncomingMessage | undefined
+  let upgraded: IncomingMessage | undefined
   origin.upgrade = (req, socket, first) => {
     upgraded = req
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Kept: yes\r\n\r\n') // prettier-ignore

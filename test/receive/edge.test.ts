@@ -1,6 +1,7 @@
 /** The edge: what it hands on, in which order it answers, and how it begins and ends. Bad input: test/hostile. */
 import { once } from 'node:events'
 import { connect } from 'node:tls'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { addressBlock } from '../../src/base/address.ts'
 import { systemClock } from '../../src/base/clock.ts'
@@ -9,6 +10,7 @@ import { REASONS, type Reason } from '../../src/reasons.ts'
 import { compileHosts } from '../../src/receive/hosts.ts'
 import { DEFAULT_LIMITS, type ReceiveLimits } from '../../src/receive/limits.ts'
 import { createRates } from '../../src/receive/rate.ts'
+import type { RateUse } from '../../src/store/store.ts'
 import { defaultReply } from '../../src/receive/reply.ts'
 import { createReceiver, type ReceiverOptions } from '../../src/receive/server.ts'
 import { createTestClock } from '../store/clock.ts'
@@ -310,6 +312,40 @@ t.test('rates fill again with time, each key for itself', async t => {
   t.not(addressBlock('192.0.2.1'), addressBlock('192.0.2.2'))
 })
 
+t.test('rates that are shared are held together to within one exchange', async t => {
+  const clock = createTestClock()
+  const global = { tokens: 20, at: 0 }
+  let isAway = false
+  const share = async (uses: readonly RateUse[]) => {
+    if (isAway) throw new Error('away')
+    return uses.map(({ perSecond, taken }) => {
+      const passed = clock.monotonic() - global.at
+      const filled = Math.min(perSecond, global.tokens + (passed * perSecond) / 1000)
+      Object.assign(global, { tokens: Math.max(filled - taken, -perSecond), at: clock.monotonic() })
+      return global.tokens
+    })
+  }
+  const gateways = [createRates(clock, share), createRates(clock, share)]
+  let passed = 0
+  const flood = async (exchanges: number) => {
+    for (let i = 0; i < exchanges; i++) {
+      for (const gateway of gateways) {
+        for (let n = 0; n < 50; n++) if (gateway.take('net', 20)) passed++
+      }
+      await Promise.all(gateways.map(gateway => gateway.exchange()))
+      clock.advance(200)
+    }
+  }
+  await flood(50)
+  // 10 s of a rate of 20 with a burst of 20: 220, and once as much as the other one let through.
+  t.ok(passed <= 240 && passed >= 200, `${passed} in ten seconds`)
+  clock.advance(5000)
+  passed = 0
+  isAway = true
+  await flood(5)
+  t.equal(passed, 2 * (20 + 4 * 4), 'without the store each holds it by itself')
+})
+
 t.test('hosts', async t => {
   const admit = compileHosts(['pb.example', '[2001:db8::1]', '192.0.2.1'])
   for (const [host, url, expected] of [
@@ -331,5 +367,95 @@ t.test('hosts', async t => {
   t.ok(
     compileHosts([])({ url: 'http://any/in/a', headers: {} }),
     'without a list there is no question',
+  )
+})
+
+/** Requests of every shape, for the mutator to damage. */
+const CORPUS = [
+  get('/in/acme/token/ftd?tid=1&payout=1.50&sub1=%F0%9F%92%B8+x%00'),
+  post(FORM, 'tid=1&payout=1.50&x=%zz', 'Expect: 100-continue').toString('latin1'),
+  json('{"tid":12345678901234567890,"a":{"b":[1,null,"\\u00e9"]}}').toString('latin1'),
+  'POST /in/acme HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\n{"a":\r\n2\r\n1}\r\n0\r\nX-T: 1\r\n\r\n',
+  'HEAD /in/acme HTTP/1.1\r\nHost: a\r\n\r\n',
+  `${get('/postback?network=acme')}${get('/in/acme', 'X-Forwarded-For: 1.2.3.4, [::1]:9', 'Connection: close')}`,
+]
+const TROUBLE = [
+  '\r\n',
+  '\n',
+  '\0',
+  '\xff',
+  ' ',
+  ':',
+  '%',
+  '%00',
+  '\r\n\r\n',
+  'Transfer-Encoding: chunked\r\n',
+  'Content-Length: 3\r\n',
+  'Host: b\r\n',
+  'ffffffffffffffff',
+  '-1',
+  '/../',
+  '//',
+  '?',
+  '#',
+  '{',
+  '"',
+]
+
+t.test('whatever is done to a request, it is answered or its connection closed', async t => {
+  const { port, unexpected, seen } = await setUp(t, { limits: { requestTimeoutMs: 200 } })
+  const edit = fc.record({
+    at: fc.nat(),
+    remove: fc.nat(6),
+    put: fc.oneof(fc.constantFrom(...TROUBLE), fc.string({ unit: 'binary', maxLength: 3 })),
+  })
+  const damaged = fc
+    .tuple(fc.constantFrom(...CORPUS), fc.array(edit, { minLength: 1, maxLength: 4 }))
+    .map(([text, edits]) =>
+      edits.reduce((now, { at, remove, put }) => {
+        const from = at % (now.length + 1)
+        return now.slice(0, from) + put + now.slice(from + remove)
+      }, text),
+    )
+  const statuses = new Set<number>()
+  await Promise.all(
+    fc.sample(damaged, 400).map(async text => {
+      const connection = open(port)
+      connection.send(Buffer.from(text, 'latin1'))
+      const answer = await connection.next(text.startsWith('HEAD'))
+      if (answer) statuses.add(answer.status)
+      connection.end()
+    }),
+  )
+  const known = new Set([100, 200, ...Object.values(REASONS).map(({ http }) => http)])
+  t.same(
+    [...statuses].filter(status => !known.has(status)),
+    [],
+    'only answers that have a reason',
+  )
+  t.notOk(statuses.has(503), 'and none of them is a defect')
+  t.same(unexpected, [])
+  t.ok(seen.length > 0 && statuses.has(400), 'some were still good, others not')
+  const last = open(port)
+  last.send(get('/in/acme'))
+  t.equal((await last.next())?.status, 200)
+  last.end()
+})
+
+t.test('a host is the same in every spelling, and no other is', async () => {
+  const admit = compileHosts(['pb.example'])
+  const letters = 'pb.example'
+    .split('')
+    .map(letter => fc.constantFrom(letter, letter.toUpperCase()))
+  const spelling = fc
+    .tuple(fc.tuple(...letters), fc.constantFrom('', '.'), fc.constantFrom('', ':80', ':65535'))
+    .map(([name, dot, at]) => name.join('') + dot + at)
+  fc.assert(fc.property(spelling, host => admit({ url: '/', headers: { host } })))
+  fc.assert(
+    fc.property(fc.string(), fc.nat(10), (put, at) => {
+      const host = 'pb.example'.slice(0, at) + put + 'pb.example'.slice(at)
+      const isSame = /^\s*pb\.example\.?(:\d{1,5})?\s*$/i.test(host)
+      return admit({ url: '/', headers: { host } }) === isSame
+    }),
   )
 })

@@ -256,6 +256,19 @@ t.test('loses nothing when processes are killed', async t => {
   await balanced(t, heir)
 })
 
+t.test('an exit in the middle of a write neither hangs nor holds the lock', async t => {
+  const path = await folder(t)
+  const program = fileURLToPath(new URL('./lmdb-exit.ts', import.meta.url))
+  const child = spawn(process.execPath, [...process.execArgv, program, path], { stdio: 'ignore' })
+  t.teardown(() => child.kill('SIGKILL'))
+  await new Promise(resolve => child.once('exit', resolve))
+  const store = await opened({ path })
+  t.teardown(() => store.close())
+  t.match(await store.accept([entry(store, 'before')]), [{ verdict: 'duplicate' }])
+  t.match(await store.accept([entry(store, 'under way')]), [{ verdict: 'new' }], 'it can write')
+  await balanced(t, store)
+})
+
 t.test('stops for good when the disk fails, and has what it answered', async t => {
   const path = await folder(t)
   const child = run(path, 'p', 20_000, 16_000)

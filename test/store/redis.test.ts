@@ -111,6 +111,25 @@ t.test('spreads keys over partitions and finds them again', async t => {
   await balanced(t, store)
 })
 
+t.test('buckets of rates are shared, and gone when they are full', async t => {
+  const { store, prefix } = await open(t, { partitions: 3 })
+  const other = createRedisStore({ url, prefix, partitions: 3 })
+  await other.open()
+  t.teardown(() => other.close())
+  const use = (name: string, taken: number) => ({ name, perSecond: 10, taken })
+  const names = Array.from({ length: 20 }, (_, i) => `net-${i}`)
+  const left = await store.shareRates?.(names.map((name, i) => use(name, i % 5)))
+  t.same(left, names.map((_, i) => 10 - (i % 5)), 'each its own, in order') // prettier-ignore
+  const [after = NaN] = (await other.shareRates?.([use('net-4', 6)])) ?? []
+  t.ok(after >= 0 && after < 10, `what the other took is missing: ${after}`)
+  const [deep = NaN] = (await store.shareRates?.([use('net-4', 10_000)])) ?? []
+  t.equal(deep, -10, 'a debt of one second and no more')
+  const keys = await admin.keys(`${prefix}:{*}:r:*`)
+  t.equal(keys.length, 20)
+  t.notOk(keys.some(key => key.includes('net-')), 'names are hashed') // prettier-ignore
+  for (const key of keys) t.ok((await admin.pttl(key)) <= 2000, 'and soon gone')
+})
+
 t.test('finds nothing under a mistyped record id', async t => {
   const { store } = await open(t)
   for (const record of ['', 'nonsense', 'no-such-zz']) {

@@ -70,8 +70,28 @@ function parseResponse(
     }),
   )
   const status = Number(statusLine.split(' ')[1])
-  const size = status === 100 || isHead ? 0 : Number(headers['content-length'] ?? 0)
+  const hasBody = status !== 100 && !isHead
+  if (hasBody && headers['transfer-encoding'] === 'chunked') {
+    const chunked = parseChunks(bytes, head + 4)
+    return chunked && { response: { status, headers, body: chunked.body }, length: chunked.length }
+  }
+  const size = hasBody ? Number(headers['content-length'] ?? 0) : 0
   const length = head + 4 + size
   if (bytes.length < length) return undefined
   return { response: { status, headers, body: bytes.toString('latin1', head + 4, length) }, length }
+}
+
+/** Without trailers, which nobody sends here. */
+function parseChunks(bytes: Buffer, from: number): { body: string; length: number } | undefined {
+  let body = ''
+  for (let at = from; ;) {
+    const end = bytes.indexOf('\r\n', at)
+    if (end < 0) return undefined
+    const size = parseInt(bytes.toString('latin1', at, end), 16)
+    const next = end + 2 + size + 2
+    if (bytes.length < next) return undefined
+    if (size === 0) return { body, length: next }
+    body += bytes.toString('latin1', end + 2, end + 2 + size)
+    at = next
+  }
 }

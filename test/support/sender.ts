@@ -15,11 +15,15 @@ export interface SenderJournal {
 
 export interface Sender {
   readonly journal: SenderJournal
-  /** Stops making new ids; resolves when every id made was acknowledged. */
+  /** Stops making new ids; resolves when every id made was acknowledged, or is forgotten. */
   finish(): Promise<void>
+  /** Stops, whatever is acknowledged. */
+  abandon(): void
 }
 
 export interface SenderOptions {
+  /** Where to write; a journal of its own by default. */
+  readonly journal?: SenderJournal
   /** Where to send now; it may change while gateways come and go. */
   readonly url: (attempt: number) => string
   /** Path and query of one id. */
@@ -27,13 +31,24 @@ export interface SenderOptions {
   readonly perSecond: number
   /** Share of ids that are sent twice although the first was acknowledged. */
   readonly duplicates: number
+  /** A network that sends once and forgets: what is not acknowledged at once never is. */
+  readonly isForgetful?: boolean
 }
+
+const MAX_PAUSE_MS = 800
+
+export const newJournal = (): SenderJournal => ({
+  sent: new Set(),
+  acknowledged: new Set(),
+  answers: new Map(),
+})
 
 export function startSender(options: SenderOptions): Sender {
   const agent = new Agent({ connections: 64, headersTimeout: 10_000, bodyTimeout: 10_000 })
-  const journal: SenderJournal = { sent: new Set(), acknowledged: new Set(), answers: new Map() }
+  const journal = options.journal ?? newJournal()
   const open = new Set<Promise<void>>()
   let sequence = 0
+  let isAbandoned = false
 
   async function attempt(id: string, tries: number): Promise<boolean> {
     journal.sent.add(id)
@@ -55,7 +70,9 @@ export function startSender(options: SenderOptions): Sender {
 
   async function deliver(id: string): Promise<void> {
     for (let tries = 0; !(await attempt(id, tries)); tries++) {
-      await new Promise(resolve => setTimeout(resolve, 50))
+      if (options.isForgetful || isAbandoned) return
+      // Backing off, as networks do: hundreds that wait must not starve the trackers beside them.
+      await new Promise(resolve => setTimeout(resolve, Math.min(50 * 2 ** tries, MAX_PAUSE_MS)))
     }
     if (Number.parseInt(id.slice(-2), 36) / 1296 < options.duplicates) await attempt(id, 0)
   }
@@ -72,6 +89,11 @@ export function startSender(options: SenderOptions): Sender {
 
   return {
     journal,
+    abandon: () => {
+      isAbandoned = true
+      clearInterval(timer)
+      void agent.destroy()
+    },
     finish: async () => {
       clearInterval(timer)
       while (open.size > 0) await Promise.all(open)

@@ -1,5 +1,5 @@
 /** The outside world of end-to-end tests: a tracker that journals every request it gets. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Teardown } from './gateway.ts'
 
@@ -7,7 +7,12 @@ export interface Arrival {
   readonly path: string
   readonly query: URLSearchParams
   readonly deliveryId: string
+  /** As sent. */
+  readonly target: string
+  readonly headers: IncomingHttpHeaders
   readonly body: string
+  /** Which start of a gateway sent it, counted over the test; 0 where that is not told. */
+  readonly life: number
   /** What it was answered: a status, or 0 for an answer that never came. */
   readonly answered: number
   /** Monotonic milliseconds, as `performance.now()`. */
@@ -40,7 +45,10 @@ export async function startTracker(t: Teardown): Promise<Tracker> {
         path: url.pathname,
         query: url.searchParams,
         deliveryId: String(request.headers['postern-delivery-id']),
+        target: request.url ?? '',
+        headers: request.headers,
         body: Buffer.concat(chunks).toString('utf8'),
+        life: Number(request.headers['x-life'] ?? 0),
       }
       const rule = behave.get(url.pathname) ?? 200
       const answer = typeof rule === 'function' ? rule(arrival) : rule

@@ -15,6 +15,7 @@
 --   d:<dest>  dead letters: record -> "attempts\ndied at\n[reason, detail]\nbody"
 --   e:<dest>  record by time of death in ms
 --   n         ledger: "enq:<dest>", "del:<dest>", "dead:<dest>", "dis:<dest>"
+--   r:<name>  bucket of a rate (format in rates.lua)
 --   owners    owner by end of its lease in ms
 local base = KEYS[1]
 local clock = redis.call('TIME')
