@@ -3,7 +3,7 @@
  * what was removed go. A counter that is born with its first increment hides that increment from
  * rate(), and with it the first burst an alert is for.
  */
-import { ATTEMPT_RESULTS, DEAD_REASONS } from '../model/delivery.ts'
+import { ATTEMPT_RESULTS, CONFIRMATION_RESULTS, DEAD_REASONS } from '../model/delivery.ts'
 import { STATUSES } from '../model/status.ts'
 import { REASON_CODES, REASONS, type Reason } from '../reasons.ts'
 import { CATALOGUE, type MetricKey, type MetricSpec } from './catalogue.ts'
@@ -92,6 +92,9 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
     for (const result of ATTEMPT_RESULTS) metrics.attempts.declare(destination, result)
     for (const cause of HANDED_OVER) metrics.handedOver.declare(destination, cause)
     for (const reason of EGRESS) metrics.egressBlocked.declare(destination, reason)
+    for (const result of [...CONFIRMATION_RESULTS, 'unknown']) {
+      metrics.confirmations.declare(destination, result)
+    }
     metrics.attemptDuration.declare(destination)
     metrics.deliveryLatency.declare(destination)
     for (const state of CIRCUIT_STATES) {
