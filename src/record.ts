@@ -21,7 +21,7 @@ export function toRecord(
 ): DeliveryRecord {
   const cut = routed.filter(({ share }) => share).map(one => [one.destination, one.share])
   // Nearly always; a literal costs a tenth of what the spreads below do.
-  if (cut.length === 0 && hop <= 1 && !original) return { id, conversion }
+  if (cut.length === 0 && hop <= 1 && !original && trace === undefined) return { id, conversion }
   return {
     id,
     conversion,

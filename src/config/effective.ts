@@ -6,6 +6,7 @@ import { parseListen, type ListenAddress } from '../rules/address.ts'
 import { DEFAULTS, deepFreeze } from './defaults.ts'
 import type { ProxyConfig } from './schema-proxy.ts'
 import type { DestinationConfig } from './schema-destination.ts'
+import type { TracingConfig } from './schema-tracing.ts'
 import type { Config, NetworkConfig, RouteConfig } from './schema.ts'
 import type { SettingDeclarations } from './settings.ts'
 
@@ -76,7 +77,7 @@ export interface EffectiveConfig {
   readonly log: Given<NonNullable<Config['log']>>
   readonly privacy: Given<NonNullable<Config['privacy']>>
   /** Undefined: nothing is traced. */
-  readonly tracing: Given<NonNullable<Config['tracing']>> | undefined
+  readonly tracing: Given<TracingConfig> | undefined
   readonly workers: number
   readonly store: Given<Omit<StoreConfig, 'redis'>> & {
     /** Set where `type` is redis. */

@@ -5,6 +5,7 @@ import { matcher } from '../rules/schema.ts'
 import { choice, DECIMAL_PATTERN, mapOf, NAME_PATTERN, record } from '../rules/shape.ts'
 import { destination } from './schema-destination.ts'
 import { proxy } from './schema-proxy.ts'
+import { tracing } from './schema-tracing.ts'
 
 const optional = Type.Optional
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
@@ -120,30 +121,6 @@ const log = record({
     choice(['json', 'pretty'] as const, 'Default json; pretty is for people at a terminal'),
   ),
 })
-
-const tracing = record(
-  {
-    endpoint: Type.String({
-      pattern: '^https?://',
-      description: 'Where spans are posted, whole: `http://collector:4318/v1/traces`',
-    }),
-    sample: optional(
-      Type.Number({
-        exclusiveMinimum: 0,
-        maximum: 1,
-        description: 'Share of postbacks that are traced, with all their deliveries. Default 0.01',
-      }),
-    ),
-    headers: optional(
-      mapOf(
-        text('`${ENV}` or `${file:/run/secrets/name}`'),
-        'Header sent with the spans → its value',
-        '^[A-Za-z0-9-]{1,64}$',
-      ),
-    ),
-  },
-  'OpenTelemetry spans of postbacks and attempts, over OTLP/HTTP; without it there are none',
-)
 
 const privacy = record({
   client_addresses: optional(

@@ -33,10 +33,7 @@ const EXCHANGE_MS = 200
 /** In one exchange; under a flood from more addresses than these, the others are counted here only. */
 const MAX_EXCHANGED = 2_000
 
-export function createRates(
-  clock: Pick<Clock, 'monotonic'>,
-  share?: Store['shareRates'],
-): Rates {
+export function createRates(clock: Pick<Clock, 'monotonic'>, share?: Store['shareRates']): Rates {
   const buckets = new LRUCache<string, Bucket>({ max: MAX_BUCKETS })
   let taken = new Map<string, { perSecond: number; count: number }>()
   let timer: NodeJS.Timeout | undefined

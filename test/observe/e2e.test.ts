@@ -258,6 +258,8 @@ t.test('every number is right and nothing is empty', async t => {
         }
       }
       await preview(name, prometheus, { network: 'main', destination: 'fails' })
+      if (name !== 'destination.json') return
+      await preview(name, prometheus, { destination: 'locked' }, '-locked')
     })
   }
 })

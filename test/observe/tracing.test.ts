@@ -10,6 +10,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
 import type { Clock } from '../../src/base/clock.ts'
+import type { PostbackFact } from '../../src/observe/events.ts'
 import { parseTraceparent, toTraceparent } from '../../src/observe/trace.ts'
 import { createTracing } from '../../src/observe/tracing.ts'
 import { startCollector } from '../support/collector.ts'
@@ -17,6 +18,8 @@ import { startGateway, temporaryFolder, type Gateway } from '../support/gateway.
 import { install, target, TOKEN } from '../support/installation.ts'
 import { startTracker } from '../support/tracker.ts'
 import { until } from '../support/until.ts'
+
+t.setTimeout(240_000)
 
 const HEADER_SECRET = 'CANARY-collector'
 const ENV = { TEST_TOKEN: TOKEN, COLLECTOR_TOKEN: HEADER_SECRET }
@@ -264,7 +267,7 @@ t.test('a collector that hangs, refuses or is away costs spans only', async t =>
     const collector = await startCollector(t)
     collector.answerWith(400)
     const gateway = await troubled(t, collector.endpoint, 200)
-    await until('it is told', () => told(gateway).length > 0)
+    await until('it is told', () => told(gateway).length > 0, 60_000)
     await until('again and again', () => collector.requests.length > 3)
     t.equal(told(gateway).length, 1, 'once a minute at most')
     t.match(told(gateway)[0]?.['message'], /^tracing: \d+ spans did not reach tracing\.endpoint: /)
@@ -272,10 +275,48 @@ t.test('a collector that hangs, refuses or is away costs spans only', async t =>
   })
   await t.test('is away', async t => {
     const gateway = await troubled(t, 'http://127.0.0.1:1/v1/traces', 1)
-    await until('it is told', () => told(gateway).length > 0)
+    await until('it is told', () => told(gateway).length > 0, 60_000)
     t.match(told(gateway)[0]?.['message'], /ECONNREFUSED/)
     t.equal((await gateway.kill('SIGTERM')).code, 0)
   })
+})
+
+t.test('the end waits for the collector, but not for one that hangs', async t => {
+  const collector = await startCollector(t)
+  const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+  const open = () =>
+    createTracing({
+      endpoint: collector.endpoint,
+      sample: 1,
+      headers: {},
+      version: '1',
+      clock,
+      failed: () => {},
+    })
+  const fact: PostbackFact = {
+    network: 'net',
+    method: 'GET',
+    outcome: 'deferred',
+    reason: 'store_unavailable',
+    detail: undefined,
+    httpStatus: 503,
+    durationMs: 1,
+    client: undefined,
+    receivedAt: clock.now(),
+    conversion: undefined,
+    record: undefined,
+    destinations: [],
+  }
+  const first = open()
+  first.begin('net', clock.now(), undefined)?.end(fact)
+  await first.close()
+  t.match(collector.spans, [{ status: { code: 2, message: 'store_unavailable' } }], 'ours to mend')
+
+  collector.answerWith('hang')
+  const second = open()
+  second.begin('net', clock.now(), undefined)?.end(fact)
+  await second.close()
+  t.equal(collector.waiting(), 1, 'it has not even given up')
 })
 
 t.test('which postbacks are traced', async t => {

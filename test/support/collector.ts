@@ -25,6 +25,8 @@ export interface Collector {
   readonly endpoint: string
   readonly spans: readonly CollectedSpan[]
   readonly requests: readonly { readonly headers: IncomingHttpHeaders; readonly body: string }[]
+  /** Requests that wait for an answer still. */
+  waiting(): number
   /** From now on. */
   answerWith(answer: 'ok' | 'hang' | number): void
 }
@@ -33,12 +35,15 @@ export async function startCollector(t: Teardown): Promise<Collector> {
   const spans: CollectedSpan[] = []
   const requests: { headers: IncomingHttpHeaders; body: string }[] = []
   let answer: 'ok' | 'hang' | number = 'ok'
+  let waiting = 0
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString()
       requests.push({ headers: request.headers, body })
+      waiting += 1
+      response.once('close', () => (waiting -= 1))
       if (answer === 'hang') return
       if (answer === 'ok') spans.push(...readSpans(body))
       response.writeHead(answer === 'ok' ? 200 : answer, { 'content-type': 'application/json' })
@@ -55,6 +60,7 @@ export async function startCollector(t: Teardown): Promise<Collector> {
     endpoint: `http://127.0.0.1:${port}/v1/traces`,
     spans,
     requests,
+    waiting: () => waiting,
     answerWith: next => {
       answer = next
     },
