@@ -130,11 +130,12 @@ t.test('from a postback to the platform, byte for byte', async t => {
   const handle = createPipeline({
     rules: () => rules,
     store,
-    accept: createAccept(store, createReplays({ max: 10, clock }), {
-      deduped: nothing,
-      replayed: nothing,
-      storeFailed: nothing,
-    }),
+    accept: createAccept(
+      store,
+      createReplays({ max: 10, clock }),
+      { deduped: nothing, replayed: nothing, storeFailed: nothing },
+      clock,
+    ),
     dispatcher,
     clock,
     keysSettled: async () => undefined,
