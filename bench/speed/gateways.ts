@@ -21,6 +21,8 @@ export interface Start {
 export interface Gateway {
   readonly process: ChildProcess
   readonly redis: ChildProcess | undefined
+  /** Port of its Redis, for who fills it. */
+  readonly where?: string
   stop(): Promise<void>
 }
 
