@@ -49,7 +49,7 @@ export function comparison(samples: readonly Sample[], copies: number): string {
   const rows = names.map(({ name, title }) => {
     const at = (value: Value, digits: number) => {
       const found = medianOf(samples, name, copies, value)
-      return Number.isFinite(found) ? found.toFixed(digits) : '–'
+      return shown(found, digits)
     }
     const failed = of(samples, name, copies).reduce((sum, { saturated, half, most }) => sum + saturated.failed + (half?.failed ?? 0) + (most?.failed ?? 0), 0) // prettier-ignore
     const latency = (value: Value) => (copies === 2 ? at(value, 1) : '–')
@@ -57,7 +57,7 @@ export function comparison(samples: readonly Sample[], copies: number): string {
       title,
       at(rate, 0),
       at(cpu, 1),
-      ratioOf(samples, name, 'bare', copies, cpu).toFixed(2),
+      shown(ratioOf(samples, name, 'bare', copies, cpu), 2),
       at(({ saturated }) => saturated.redisCpu || undefined, 1),
       `${latency(s => s.half?.p50)} / ${latency(s => s.half?.p99)}`,
       `${latency(s => s.most?.p50)} / ${latency(s => s.most?.p99)}`,
@@ -110,4 +110,8 @@ export function targets(samples: readonly Sample[]): string {
     ['target', 'measured', ''],
     list.map(({ text, value, digits, isMet }) => [text, value.toFixed(digits), isMet(value) ? 'met' : '**missed**']), // prettier-ignore
   )
+}
+
+function shown(value: number, digits: number): string {
+  return Number.isFinite(value) && value > 0 ? value.toFixed(digits) : '–'
 }
