@@ -18,7 +18,7 @@ import { parseArgs } from 'node:util'
 import { VARIANTS } from './speed/gateways.ts'
 import { runGrowth, timeStarts } from './speed/growth.ts'
 import { openBench } from './speed/measure.ts'
-import { topOf } from './speed/profile.ts'
+import { sharesOf, type Shares } from './speed/profile.ts'
 import { resultsText } from './speed/results.ts'
 import { runRounds } from './speed/rounds.ts'
 
@@ -68,7 +68,7 @@ const starts = values['no-growth']
   ? []
   : [await timeStarts(join(folder, 'few'), 1), await timeStarts(join(folder, 'many'), 1000)]
 
-const profiles: { readonly title: string; readonly top: ReturnType<typeof topOf> }[] = []
+const profiles: { readonly title: string; readonly shares: Shares }[] = []
 for (const { name, title, start } of VARIANTS) {
   if (!['lmdb', 'everysec'].includes(name) || !variants.includes(name)) continue
   const profileFolder = join(folder, 'profile', name)
@@ -76,7 +76,7 @@ for (const { name, title, start } of VARIANTS) {
   const bench = await openBench({ folder: join(folder, name), copies: 2, profileFolder }, start)
   await bench.run({ seconds: isShort ? 2 : 8, rate: undefined })
   await bench.close()
-  profiles.push({ title, top: topOf(profileFolder, 0.5, 30) })
+  profiles.push({ title, shares: sharesOf(profileFolder, 0.5) })
   told(`profile of ${name}`)
 }
 rmSync(folder, { recursive: true, force: true })
