@@ -17,6 +17,7 @@ import { install, target } from '../../test/support/installation.ts'
 import { startRedis } from '../../test/support/redis-server.ts'
 import { ENV } from '../../test/support/survive.ts'
 import { startTracker } from '../../test/support/tracker.ts'
+import { until } from '../../test/support/until.ts'
 import { afterPowerLoss, powerJournal, readSteps, type Step } from './power.ts'
 import { record } from './record.ts'
 
@@ -64,11 +65,13 @@ function moments(steps: readonly Step[], answered: readonly Acknowledgement[]): 
     .filter(({ kind, isSynchronous }) => kind === 'sync' || isSynchronous)
     .map(step => step.end - 1n)
     .filter(end => end > from && end < to)
-  // Evenly over the run, and the moment of the last answer.
-  const chosen = Array.from(
-    { length: Math.min(CUTS - 1, ends.length) },
-    (_, i) => ends[Math.floor((i * ends.length) / Math.min(CUTS - 1, ends.length))] ?? to,
-  )
+  // Evenly over the run; any moment where there were few flushes; and that of the last answer.
+  const chosen = Array.from({ length: CUTS - 1 }, (_, i) => {
+    const share = (i + 0.5) / (CUTS - 1)
+    return ends.length >= CUTS
+      ? (ends[Math.floor(share * ends.length)] ?? to)
+      : (answered[Math.floor(share * answered.length)]?.at ?? to)
+  })
   return [...chosen, to]
 }
 
@@ -208,6 +211,12 @@ async function redisPowerLoss(t: Test, fsync: 'always' | 'everysec' | 'no'): Pro
     const revived = await startRedis(t, {
       args: ['--dir', copy, '--appendonly', 'yes', '--appendfsync', 'always'],
     })
+    await until('it has loaded', () =>
+      revived.admin.ping().then(
+        () => true,
+        () => false,
+      ),
+    )
     const known = await idsInRedis(revived.admin)
     losses.push(answered.filter(({ id, at: when }) => when <= at && !known.has(id)).length)
     await revived.stop()
