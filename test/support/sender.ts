@@ -21,6 +21,10 @@ export interface Sender {
   abandon(): void
 }
 
+/** Ids under way; and how long a network waits before it repeats one. */
+const MAX_OPEN = 200
+const REPEAT_MS = 100
+
 export interface SenderOptions {
   /** Where to write; a journal of its own by default. */
   readonly journal?: SenderJournal
@@ -34,8 +38,6 @@ export interface SenderOptions {
   /** A network that sends once and forgets: what is not acknowledged at once never is. */
   readonly isForgetful?: boolean
 }
-
-const MAX_PAUSE_MS = 800
 
 export const newJournal = (): SenderJournal => ({
   sent: new Set(),
@@ -71,16 +73,20 @@ export function startSender(options: SenderOptions): Sender {
   async function deliver(id: string): Promise<void> {
     for (let tries = 0; !(await attempt(id, tries)); tries++) {
       if (options.isForgetful || isAbandoned) return
-      // Backing off, as networks do: hundreds that wait must not starve the trackers beside them.
-      await new Promise(resolve => setTimeout(resolve, Math.min(50 * 2 ** tries, MAX_PAUSE_MS)))
+      await new Promise(resolve => setTimeout(resolve, REPEAT_MS))
     }
     if (Number.parseInt(id.slice(-2), 36) / 1296 < options.duplicates) await attempt(id, 0)
   }
 
-  const started = performance.now()
+  let last = performance.now()
+  let due = 0
   const timer = setInterval(() => {
-    const due = ((performance.now() - started) / 1000) * options.perSecond
-    while (sequence < due) {
+    const now = performance.now()
+    due += ((now - last) / 1000) * options.perSecond
+    last = now
+    // Who waits for so many answers sends nothing new: repeats alone must not be the load.
+    if (open.size >= MAX_OPEN) due = Math.min(due, sequence)
+    while (sequence < due && open.size < MAX_OPEN) {
       const id = `t${(sequence++).toString(36).padStart(6, '0')}`
       const work = deliver(id).finally(() => open.delete(work))
       open.add(work)
