@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from './base/clock.ts'
+import { maskSecrets } from './base/redact.ts'
 import type { CommandContext } from './commands/context.ts'
 import { createProgram } from './commands/program.ts'
 import { createTerminal } from './commands/terminal.ts'
@@ -14,6 +15,8 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 }
 const terminal = createTerminal(process.stdout, process.stderr)
 
+let secrets = (): readonly string[] => []
+
 const context: CommandContext = {
   terminal,
   clock: systemClock,
@@ -24,13 +27,18 @@ const context: CommandContext = {
   ignoreSignals: () => {
     for (const signal of SIGNALS) process.on(signal, () => {})
   },
+  hide: known => {
+    secrets = known
+  },
   abort: code => process.exit(code),
 }
 
 // What nobody expected must not go on half-broken: state is in the store, the supervisor restarts.
 for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(fault, (error: unknown) => {
-    terminal.error(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    // Messages of others may quote what they were given.
+    terminal.error(maskSecrets(text, secrets()))
     process.exit(1)
   })
 }

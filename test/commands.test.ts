@@ -41,6 +41,7 @@ async function run(...args: readonly string[]): Promise<Ran> {
     root: ROOT,
     stopped: () => new Promise(() => undefined),
     ignoreSignals: () => undefined,
+    hide: () => undefined,
     abort: exitCode => process.exit(exitCode),
   }
   await createProgram(context, ended => (code = ended)).parseAsync(args, { from: 'user' })

@@ -10,16 +10,39 @@ export function isSecretName(name: string): boolean {
 
 export const MASK = '***'
 
-/** Every occurrence of each secret (raw and percent-encoded) replaced by the mask. Longest first. */
+/** Every occurrence of each secret, in any spelling in which it travels, replaced by the mask. */
 export function maskSecrets(text: string, secrets: readonly string[]): string {
-  let masked = text
-  for (const secret of secrets) {
-    if (!secret) continue
-    masked = masked.replaceAll(secret, MASK)
-    const encoded = encodeURIComponent(secret)
-    if (encoded !== secret) masked = masked.replaceAll(encoded, MASK)
+  let forms = knownForms.get(secrets)
+  if (!forms) {
+    const all = new Set(secrets.filter(Boolean).flatMap(formsOf))
+    // The longest first, or a part of one would be masked and the rest shown.
+    forms = [...all].toSorted((a, b) => b.length - a.length)
+    knownForms.set(secrets, forms)
   }
+  let masked = text
+  for (const form of forms) masked = masked.replaceAll(form, MASK)
   return masked
+}
+
+/** A log line asks for the same list again and again. */
+const knownForms = new WeakMap<readonly string[], readonly string[]>()
+
+/** Shorter ones would mask parts of other words. */
+const LEAST_ENCODED = 8
+
+function formsOf(secret: string): string[] {
+  const encoded = encodeURIComponent(secret)
+  const forms = [
+    secret,
+    encoded,
+    encoded.replace(/%../g, byte => byte.toLowerCase()),
+    new URLSearchParams({ '': secret }).toString().slice(1),
+    JSON.stringify(secret).slice(1, -1),
+  ]
+  if (secret.length < LEAST_ENCODED) return forms
+  const bytes = Buffer.from(secret)
+  const base64 = bytes.toString('base64').replace(/=+$/, '')
+  return [...forms, base64, bytes.toString('base64url'), bytes.toString('hex')]
 }
 
 /** One printable line: control characters as \xNN, at most `limit` characters. */

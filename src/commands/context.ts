@@ -17,6 +17,8 @@ export interface CommandContext {
   readonly stopped: () => Promise<string>
   /** A worker is stopped by its primary process, which hears the same signals. */
   readonly ignoreSignals: () => void
+  /** From now on these are masked in what a crash prints. */
+  readonly hide: (secrets: () => readonly string[]) => void
   /** Ends the process at once; the state on disk is what the last flush left. */
   readonly abort: (exitCode: number) => never
 }
@@ -27,11 +29,15 @@ export type ExitCode = 0 | 1
 /** The rule set, or undefined after its faults were printed. */
 export async function loadOrReport(
   file: string,
-  { terminal, catalogue }: CommandContext,
+  { terminal, catalogue, hide }: CommandContext,
   ports: RuleSetPorts = {},
 ): Promise<RuleSet | undefined> {
   const rules = await loadRuleSet(file, { catalogue, ...ports })
-  if (rules.ok) return rules.value
+  if (rules.ok) {
+    const { secrets } = rules.value.loaded
+    hide(() => secrets)
+    return rules.value
+  }
   reportFaults(rules.error, terminal)
   return undefined
 }

@@ -160,7 +160,9 @@ function parseDeliveryId(text: string): DeadLetterId | undefined {
 }
 
 function unknown(delivery: string, { terminal }: CommandContext): ExitCode {
-  terminal.error(`no dead letter "${printable(delivery)}"; see postern dead list`)
+  // What is no id at all may be anything that was pasted by mistake.
+  const named = parseDeliveryId(delivery) ? ` "${delivery}"` : ' of such an id'
+  terminal.error(`no dead letter${named}; see postern dead list`)
   return 1
 }
 

@@ -34,6 +34,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   }
   let rules = first
 
+  context.hide(() => rules.loaded.secrets)
   const { log } = rules.loaded.value
   const metrics = createMetrics()
   metrics.buildInfo.set(1, version, process.version)

@@ -42,6 +42,7 @@ export async function runCommand(
       root: ROOT,
       stopped: () => new Promise(() => {}),
       ignoreSignals: () => {},
+      hide: () => {},
       abort: never,
     },
     exit => {
