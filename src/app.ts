@@ -19,6 +19,7 @@ import { createHealth } from './observe/health.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { watchStore } from './observe/watch-store.ts'
 import { createPipeline } from './pipeline.ts'
+import { UPSTREAM } from './proxy/ports.ts'
 import type { ShadowFact } from './proxy/shadow.ts'
 import { REASONS, type Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
@@ -42,6 +43,8 @@ export interface AppOptions {
   readonly keys: Pick<PublicKeys, 'settled' | 'close'>
   /** The process must end: the store can never work again here. */
   readonly onFatal: (error: unknown) => void
+  /** Certificate authorities of destinations instead of the built-in ones, PEM. */
+  readonly ca?: string
 }
 
 export interface App {
@@ -86,6 +89,7 @@ export function createApp(options: AppOptions): App {
     clock,
     version,
     ownAddresses: () => [{ address: config.server.listen.host, port }],
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
   })
   const dispatcher = createDispatcher({
     store,
@@ -112,10 +116,11 @@ export function createApp(options: AppOptions): App {
   const replays = createReplays({ max: REPLAYS_MAX, clock })
   const ports = {
     store,
-    accept: createAccept(store, replays, events),
+    accept: createAccept(store, replays, events, clock),
     dispatcher,
     clock,
     keysSettled: () => keys.settled(),
+    begin: events.begin,
     told,
     unrouted: events.unrouted,
   }
@@ -166,7 +171,8 @@ export function createApp(options: AppOptions): App {
     const reply = network.reply(reason, undefined)
     const { outcome } = REASONS[reason]
     const receivedAt = clock.now()
-    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt }) // prettier-ignore
+    const trace = events.begin?.(network.id, receivedAt, undefined)
+    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt, trace }) // prettier-ignore
     return reply
   }
 
@@ -283,7 +289,7 @@ export function createApp(options: AppOptions): App {
 }
 
 /** What metrics have series for. */
-function configured({ loaded, networks, destinations }: RuleSet): Configured {
+function configured({ loaded, networks, destinations, front }: RuleSet): Configured {
   return {
     networks: [...networks.values()].map(({ id, isEnabled, rule }) => {
       const { max_silence_hours: hours = 0, currency } = loaded.value.networks[id] ?? {}
@@ -294,6 +300,8 @@ function configured({ loaded, networks, destinations }: RuleSet): Configured {
       }
     }),
     destinations: [...destinations.keys()],
+    judgingLater: [...destinations.values()].flatMap(({ id, confirm }) => (confirm ? [id] : [])),
+    ...(front ? { proxy: { upstreams: [UPSTREAM], isShadowed: front.shadow !== undefined } } : {}),
   }
 }
 

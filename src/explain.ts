@@ -180,7 +180,7 @@ function deliveriesOf(
   now: number,
 ): readonly ExplainedDelivery[] {
   const routed = rules.router.route(conversion)
-  const record = toRecord(RECORD, conversion, routed, hop)
+  const record = toRecord(RECORD, conversion, routed, { hop })
   return routed.flatMap(({ destination: id, delayMs }): ExplainedDelivery[] => {
     const destination = rules.destinations.get(id)
     if (!destination) return []

@@ -1,5 +1,6 @@
 /** Every file of this repository that is made from its sources: path from the root → text. */
 import { join } from 'node:path'
+import { adPlatformPage } from './ad-platform-page.ts'
 import { generatedSchemas } from './config/json-schema.ts'
 import { schemaPage } from './config/schema-page.ts'
 import { configSchema } from './config/schema.ts'
@@ -39,7 +40,9 @@ export async function generatedFiles(root: string): Promise<ReadonlyMap<string, 
   files.set('docs/hostile-input.md', await hostilePage(root))
   const catalogue = await loadCatalogue([join(root, 'rules')])
   if (!catalogue.ok) throw new Error(catalogue.error.map(formatFault).join('\n'))
-  files.set('docs/reference/destinations.md', destinationPage(listDestinations(catalogue.value)))
+  const listed = listDestinations(catalogue.value)
+  files.set('docs/reference/destinations.md', destinationPage(listed))
+  files.set('docs/reference/ad-platforms.md', adPlatformPage(listed))
   for (const [path, text] of observabilityFiles()) files.set(path, text)
   const networks = [...catalogue.value.networks].map(([id, { value }]) => [id, value] as const)
   files.set('docs/reference/networks.md', networkReference(new Map(networks)))

@@ -9,6 +9,7 @@ import type { Conversion } from './model/conversion.ts'
 import type { DeliveryRecord, RoutedDelivery } from './model/delivery.ts'
 import type { Postback } from './model/postback.ts'
 import type { PostbackFact } from './observe/events.ts'
+import type { BeginTrace } from './observe/trace.ts'
 import type { Reason } from './reasons.ts'
 import { defaultReply, type Reply } from './receive/reply.ts'
 import { firstDueMs, hopOf, isEmpty, toEntry, toRecord } from './record.ts'
@@ -30,6 +31,8 @@ export interface PipelinePorts {
   readonly clock: Clock
   /** No public keys are being fetched any more. */
   readonly keysSettled: () => Promise<void>
+  /** Where postbacks are traced. */
+  readonly begin?: BeginTrace | undefined
   /** What became of a postback: metrics, log line, decision log. */
   readonly told: (fact: PostbackFact) => void
   /** No such network. */
@@ -48,7 +51,8 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
       ports.unrouted('unknown_network')
       return defaultReply('unknown_network')
     }
-    const story: Story = { sent, network, started, ended }
+    const trace = ports.begin?.(network.id, sent.receivedAt, sent.headers['traceparent'])
+    const story: Story = { sent, network, started, ended, trace }
     if (!network.isEnabled) return answer(story, 'network_disabled')
     if (network.isProbed && isEmpty(sent)) return answer(story, 'probe')
     const hop = hopOf(sent)
@@ -64,6 +68,8 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     }
     if (!verified.ok) return answer(story, verified.error.reason, verified.error.detail)
 
+    trace?.mark('verified')
+
     const normalized = network.normalize(verified.value)
     if (normalized.kind === 'refused') {
       return answer(story, normalized.refusal.reason, normalized.refusal.detail)
@@ -71,24 +77,32 @@ export function createPipeline({ store, clock, ...ports }: PipelinePorts) {
     if (normalized.kind === 'ignored') {
       return answer({ ...story, conversion: normalized.value.conversion }, normalized.reason)
     }
+    trace?.mark('normalized')
     const id = dedupeHash(store.hashKey, network.id, normalized.value.dedupeKey)
-    const conversion: Conversion = { ...normalized.value.conversion, id }
+    // Made by `normalize` for this postback alone, so it is completed and not copied.
+    const conversion: Conversion = Object.assign(normalized.value.conversion, { id })
 
     const routed = rules.router.route(conversion)
 
-    const record = toRecord(store.newRecord(id), conversion, routed, hop, sent.original)
+    const record = toRecord(store.newRecord(id), conversion, routed, {
+      hop,
+      original: sent.original,
+      trace: trace?.parent,
+    })
     const placements = routed.map(delivery => ports.dispatcher.place(delivery))
     const entry = toEntry(network, record, placements)
-    const told: Story = { ...story, conversion }
+    const told: Story = { sent, network, started, ended, trace, conversion }
     const accepted = await ports.accept(entry)
     if (!accepted.ok) return answer(told, accepted.error)
+    trace?.mark('committed')
     const { verdict, memory } = accepted.value
     if (verdict !== 'new' && verdict !== 'update') return answer(told, verdict)
     ports.dispatcher.offer(record, entry.body, memory)
     const dueMs = firstDueMs(placements, memory)
     if (dueMs !== undefined) ports.dispatcher.queued(dueMs)
     const destinations = routed.map(({ destination }) => destination)
-    return answer({ ...told, record: record.id, destinations }, verdict)
+    const known: Story = { ...told, record: record.id, destinations }
+    return answer(known, verdict)
   }
 
   function answer(story: Story, reason: Reason, detail?: string): Reply {

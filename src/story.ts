@@ -1,6 +1,7 @@
 /** What the pipeline knows of a postback so far, and the fact it tells when it has answered. */
 import type { Postback } from './model/postback.ts'
 import type { PostbackFact } from './observe/events.ts'
+import type { Trace } from './observe/trace.ts'
 import { REASONS, type Outcome, type Reason } from './reasons.ts'
 import type { NetworkRuntime } from './ruleset.ts'
 
@@ -11,6 +12,7 @@ export interface Story {
   readonly started: number
   /** For who must know more than the answer says: 200 may also be a refusal. */
   readonly ended: ((outcome: Outcome) => void) | undefined
+  readonly trace: Trace | undefined
   readonly conversion?: PostbackFact['conversion']
   readonly record?: string
   readonly destinations?: readonly string[]
@@ -23,7 +25,7 @@ export function toFact(
   httpStatus: number,
   ended: number,
 ): PostbackFact {
-  const { sent, network, started, conversion, record, destinations = [] } = story
+  const { sent, network, started, trace, conversion, record, destinations = [] } = story
   const { method, client, receivedAt, body } = sent
   return {
     network: network.id,
@@ -39,5 +41,6 @@ export function toFact(
     detail,
     httpStatus,
     durationMs: ended - started,
+    trace,
   }
 }

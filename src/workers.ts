@@ -8,6 +8,7 @@ import { createMerger } from './observe/merge.ts'
 
 /** What a worker says to the primary, and the primary to a worker. */
 type FromWorker =
+  | { readonly kind: 'listening' }
   | { readonly kind: 'ready'; readonly server: string }
   | { readonly kind: 'unready' }
   | { readonly kind: 'metrics'; readonly request: number; readonly metrics: string }
@@ -43,6 +44,8 @@ export function createWorkers({ count, counted, died }: WorkersOptions): Workers
   function fork(serving: (server: string) => void, ended: () => void): void {
     const worker = cluster.fork()
     worker.on('message', (message: FromWorker) => {
+      // What was sent before it listened did not reach it.
+      if (isStopping && message.kind === 'listening') tellToStop(worker)
       if (message.kind === 'metrics') {
         merger.heard(worker.id, message.metrics)
         waiting.get(message.request)?.()
@@ -60,6 +63,10 @@ export function createWorkers({ count, counted, died }: WorkersOptions): Workers
       died({ pid: worker.process.pid, code, signal })
       ended()
     })
+  }
+
+  function tellToStop(worker: Worker): void {
+    if (worker.isConnected()) worker.send({ kind: 'stop' } satisfies ToWorker)
   }
 
   /** For as long as the gateway runs, a worker that dies is followed by another. */
@@ -105,13 +112,16 @@ export function createWorkers({ count, counted, died }: WorkersOptions): Workers
     },
     stop: async () => {
       isStopping = true
-      const workers = Object.values(cluster.workers ?? {}).filter(worker => worker !== undefined)
+      // One that is dead is still among them until its channel is closed, and ends only once.
+      const workers = Object.values(cluster.workers ?? {}).flatMap(worker =>
+        worker?.isDead() === false ? [worker] : [],
+      )
       await Promise.all(
         workers.map(
           worker =>
             new Promise<void>(resolve => {
               worker.once('exit', () => resolve())
-              if (worker.isConnected()) worker.send({ kind: 'stop' } satisfies ToWorker)
+              tellToStop(worker)
             }),
         ),
       )
@@ -142,6 +152,7 @@ export function linkToPrimary(metrics: () => Promise<string>): WorkerLink {
       const { request } = message
       void metrics().then(found => say({ kind: 'metrics', request, metrics: found }))
     })
+    say({ kind: 'listening' })
   })
   return {
     stopped,

@@ -4,8 +4,14 @@ import t from 'tap'
 import { systemClock } from '../src/base/clock.ts'
 import type { CommandContext } from '../src/commands/context.ts'
 import { createProgram } from '../src/commands/program.ts'
-import { ROOT, temporaryFolder } from './support/gateway.ts'
+import { ROOT, temporaryFolder, writeConfig } from './support/gateway.ts'
 import { install, TOKEN } from './support/installation.ts'
+import {
+  createScriptedReceiver,
+  respond,
+  type Answer,
+  type ReceivedRequest,
+} from './support/scripted-receiver.ts'
 import { startTracker } from './support/tracker.ts'
 
 process.env['TEST_TOKEN'] = TOKEN
@@ -129,4 +135,68 @@ t.test('destinations lists the catalogue, and show tells all about one', async t
   const none = await run('destinations', 'show', 'volum', '-c', config)
   t.equal(none.code, 1)
   t.match(none.stderr, /did you mean voluum\?/)
+})
+
+t.test('send --to an ad platform --test sends one test event', async t => {
+  const sent: ReceivedRequest[] = []
+  let answer: Answer = respond(200, '{"events_received":1}')
+  const receiver = await createScriptedReceiver({
+    answer: (socket, request) => {
+      sent.push(request)
+      answer(socket, request)
+    },
+  })
+  t.teardown(() => receiver.close())
+  const folder = temporaryFolder(t)
+  const settings = { base_url: receiver.origin, pixel_id: '1', access_token: '${TEST_TOKEN}' }
+  const base = { allow_private: ['127.0.0.1/32'] }
+  const google = {
+    base_url: receiver.origin,
+    token_url: `${receiver.origin}/token`,
+    customer_id: '1',
+    events: 'sale=9',
+    client_id: 'c',
+    client_secret: '${TEST_TOKEN}',
+    refresh_token: '${TEST_TOKEN}',
+  }
+  const config = writeConfig(folder, {
+    store: { type: 'memory' },
+    networks: { generic: { tokens: ['${TEST_TOKEN}'] } },
+    destinations: {
+      meta: { ...base, settings: { ...settings, test_event_code: 'TEST123' } },
+      bare: { ...base, rule: 'meta', settings },
+      google: { ...base, rule: 'google_data_manager', settings: google },
+      taboola: { settings: { name: 'Lead' } },
+    },
+    routes: [{ to: ['meta', 'bare', 'google', 'taboola'] }],
+  })
+  const test = (name: string, ...more: string[]) =>
+    run('send', '--to', name, '-c', config, '--test', ...more)
+
+  const done = await test('meta')
+  t.equal(done.code, 0, done.stdout + done.stderr)
+  t.match(done.stdout, /200 delivered: ok/)
+  t.equal(sent.length, 1, 'one event')
+  t.match(JSON.parse(sent[0]?.body ?? ''), { test_event_code: 'TEST123', data: { length: 1 } })
+  t.notMatch(done.stdout, TOKEN, 'the token in the URL is not shown')
+
+  answer = (socket, request) =>
+    respond(200, request.path === '/token' ? '{"access_token":"T1"}' : '{"requestId":"r"}')(socket, request) // prettier-ignore
+  const validated = await test('google', '--set', 'gclid=g1')
+  t.equal(validated.code, 0, validated.stdout + validated.stderr)
+  t.match(JSON.parse(sent.at(-1)?.body ?? ''), { validateOnly: true })
+  t.equal(sent.at(-1)?.headers['authorization'], 'Bearer T1')
+
+  const before = sent.length
+  const unready = await test('bare')
+  t.equal(unready.code, 1)
+  t.match(unready.stderr, /bare: a test mode needs the setting "test_event_code"/)
+  const none = await test('taboola')
+  t.equal(none.code, 1)
+  t.match(none.stderr, /taboola: a test mode is not there/)
+  t.equal(sent.length, before, 'nothing else was sent')
+  answer = respond(200, '{"events_received":1}')
+  const really = await run('send', '--to', 'bare', '-c', config, '--really')
+  t.equal(really.code, 0, really.stdout + really.stderr)
+  t.notMatch(sent.at(-1)?.body, 'test_event_code')
 })

@@ -35,6 +35,9 @@ admin:
   listen: \${ADMIN_LISTEN:-127.0.0.1:9091}
   token: \${ADMIN_TOKEN}
 workers: 2
+tracing:
+  endpoint: http://collector:4318/v1/traces
+  headers: { authorization: '\${COLLECTOR_TOKEN}' }
 store:
   type: redis
   redis:
@@ -68,6 +71,7 @@ demo: {}
 `
 const ENV = {
   ADMIN_TOKEN: 'CANARY-admin-token',
+  COLLECTOR_TOKEN: 'CANARY-collector',
   REDIS_PASSWORD: 'CANARY-redis',
   OLD_TOKEN: 'CANARY-old',
   SIGNED_SECRET: 'CANARY-signed',
@@ -141,6 +145,11 @@ t.test('everything that is set is there, with references resolved', async t => {
       limits: { url_bytes: 4096, body_bytes: 65536 },
     },
     admin: { listen: { host: '127.0.0.1', port: 9091 }, token: 'CANARY-admin-token' },
+    tracing: {
+      endpoint: 'http://collector:4318/v1/traces',
+      sample: 0.01,
+      headers: { authorization: 'CANARY-collector' },
+    },
     store: {
       type: 'redis',
       redis: {
@@ -161,7 +170,7 @@ t.test('everything that is set is there, with references resolved', async t => {
   t.equal(key, 'CANARY-key-${ADMIN_TOKEN}', 'what a reference brings in is not read again')
 
   t.strictSame(new Set(secrets), new Set([
-    'CANARY-admin-token', 'CANARY-redis', 'CANARY-old', 'CANARY-file', 'CANARY-signed', key,
+    'CANARY-admin-token', 'CANARY-redis', 'CANARY-old', 'CANARY-file', 'CANARY-signed', 'CANARY-collector', key,
   ])) // prettier-ignore
   const lengths = secrets.map(secret => secret.length)
   t.strictSame(
@@ -171,7 +180,7 @@ t.test('everything that is set is there, with references resolved', async t => {
   )
   t.strictSame(warnings, [])
   t.strictSame(watched, [file, catalogue, secret])
-  t.match(source.locate(['routes', 0, 'when', 'payout', 'gte']), { file, line: 38, col: 28 })
+  t.match(source.locate(['routes', 0, 'when', 'payout', 'gte']), { file, line: 41, col: 28 })
 })
 
 t.test('it is frozen to the bottom', async t => {

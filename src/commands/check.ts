@@ -106,7 +106,7 @@ function printSummary(rules: RuleSet, { terminal }: CommandContext): void {
   const keys = matchKeys(rules)
   if (keys.length > 0) {
     print(
-      ['ad platform', 'network', 'matched by', 'if sent', 'never supplied'],
+      ['match keys', 'network', 'matched by', 'if sent', 'never supplied'],
       keys.map(({ destination, network, supplied, possible, missing }) => [
         destination,
         network,

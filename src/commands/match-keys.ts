@@ -1,5 +1,5 @@
 /**
- * By what each ad platform could recognize the conversions of each network that is routed to it. In:
+ * By what each ad platform and traffic source could recognize the conversions of each network that is routed to it. In:
  * the rule set. Out: one row per pair, so that an operator sees before the first conversion what has
  * to be passed on in the click URL.
  */
@@ -48,6 +48,7 @@ function compare(
   const possible: string[] = []
   const missing: string[] = []
   for (const field of destination.identity ?? []) {
+    if (field === 'click_id' && clickIdFrom !== undefined) continue
     if (named.has(field)) supplied.push(field)
     else if (rule.value.aliases === 'common') possible.push(field)
     else missing.push(field)

@@ -61,14 +61,7 @@ export async function sendTo(
     terminal.error(`${name}: a test mode ${why}; --really sends it as a real one`)
     return 1
   }
-  return tell(record, inTestMode(destination), rules, { ...options, really: true }, context)
-}
-
-/** Asks it not to count what it gets. */
-function inTestMode(destination: Destination): Destination {
-  const request: Destination['request'] = (record, context) =>
-    destination.request(record, { ...context, isTest: true })
-  return { ...destination, request }
+  return tell(record, destination, rules, { ...options, really: true }, context)
 }
 
 async function tell(
@@ -97,7 +90,9 @@ async function tell(
   if (!options.really) {
     if (options.json) terminal.line(JSON.stringify({ ...request, deliveryId: id, sent: false }))
     else
-      terminal.line(strong(`\nnot sent; --really sends it${destination.test ? ' as a test' : ''}`))
+      terminal.line(
+        strong(`\nnot sent; --really sends it${hasTestMode(destination) ? ' as a test' : ''}`),
+      )
     return 0
   }
   const { attempt } = await attemptOnce(record, destination, context)
@@ -113,14 +108,18 @@ async function tell(
   return isTaken ? 0 : 1
 }
 
-/** Where there is a test mode, everything sent from here is a test. */
+/** Where there is a test mode that is set up, everything sent from here is a test. */
 function asTest(destination: Destination): Destination {
-  if (!destination.test) return destination
+  if (!hasTestMode(destination)) return destination
   const { request } = destination
   return {
     ...destination,
     request: (record, context) => request(record, { ...context, isTest: true }),
   }
+}
+
+function hasTestMode({ test }: Destination): boolean {
+  return test !== undefined && test.missing === undefined
 }
 
 /** The attempt that a running gateway would make, without store and schedule. */

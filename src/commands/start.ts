@@ -5,6 +5,7 @@ import { createPublicKeys } from '../keys.ts'
 import { createEvents } from '../observe/events.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
+import type { Tracing } from '../observe/trace.ts'
 import { formatFault, type Fault } from '../rules/faults.ts'
 import { createWatch } from '../rules/watch.ts'
 import { isWorker, linkToPrimary } from '../workers.ts'
@@ -45,7 +46,8 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     write: line => terminal.write(line),
     counted: level => metrics.logMessages.inc(level),
   })
-  const events = createEvents(logger, metrics, () => clock.now() / 1000)
+  const tracing = await openTracing(rules, context, message => events.warned(message))
+  const events = createEvents(logger, metrics, () => clock.now() / 1000, tracing)
   tellLoaded(rules)
 
   // A worker listens to the primary process, which has the admin listener and the demo.
@@ -74,7 +76,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
       if (!next.ok) return tellRefused(next.error)
       if (needsRestart(rules, next.value)) {
         events.warned(
-          'server, admin, store, log, workers or whether there is a proxy changed: restart to use it',
+          'server, admin, store, log, tracing, workers or whether there is a proxy changed: restart to use it',
         )
       }
       rules = next.value
@@ -118,6 +120,7 @@ export async function start(options: StartOptions, context: CommandContext): Pro
     terminal.error(started.error)
     watch.close()
     await app.close()
+    await tracing?.close()
     link?.close()
     return 1
   }
@@ -129,17 +132,30 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   if (log.format === 'pretty' && !link) greet(rules, started.value, context)
 
   await signalled
+  await tracing?.close()
   watch.close()
   link?.close()
   events.stopped()
   return 0
 }
 
+/** Loads OpenTelemetry only where it is asked for. */
+async function openTracing(
+  { loaded }: RuleSet,
+  { clock, version }: CommandContext,
+  failed: (message: string) => void,
+): Promise<Tracing | undefined> {
+  const { tracing } = loaded.value
+  if (!tracing) return undefined
+  const { createTracing } = await import('../observe/tracing.ts')
+  return createTracing({ ...tracing, clock, version, failed })
+}
+
 function needsRestart(before: RuleSet, after: RuleSet): boolean {
   const fixed = ({ loaded: { value } }: RuleSet) => {
-    const { server, admin, log, workers, store, proxy } = value
+    const { server, admin, log, tracing, workers, store, proxy } = value
     const edge = proxy && [proxy.header_bytes, proxy.request_timeout_ms]
-    return JSON.stringify({ server, admin, log, workers, store, edge })
+    return JSON.stringify({ server, admin, log, tracing, workers, store, edge })
   }
   return fixed(before) !== fixed(after)
 }

@@ -13,7 +13,21 @@ export function checkServer(config: Config, to: Findings): void {
     const message = '`public_base_url` is not a plain URL of this gateway'
     to.fault(['server', 'public_base_url'], message, 'such as https://in.example.com')
   }
+  checkTracing(config, to)
   checkStore(config, to)
+}
+
+function checkTracing({ tracing }: Config, to: Findings): void {
+  if (!tracing) return
+  if (!isEndpoint(tracing.endpoint)) {
+    const hint = 'such as http://collector:4318/v1/traces; credentials go into `headers`'
+    to.fault(['tracing', 'endpoint'], '`endpoint` is not a plain URL with a path', hint)
+  }
+  for (const [name, value] of Object.entries(tracing.headers ?? {})) {
+    // What Node would refuse with each batch is refused here once. The value is a secret.
+    if (/^[\u0020-\u007e]+$/.test(value)) continue
+    to.fault(['tracing', 'headers', name], 'not one line of printable ASCII')
+  }
 }
 
 /** A whole-Internet range is a warning, anything invalid a fault. */
@@ -104,6 +118,10 @@ function isRedisUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const url = new URL(text)
   return /^rediss?:$/.test(url.protocol) && url.hostname !== ''
+}
+
+function isEndpoint(text: string): boolean {
+  return isBaseUrl(text) && new URL(text).pathname.length > 1
 }
 
 function isBaseUrl(text: string): boolean {

@@ -23,6 +23,7 @@ export const DEFAULTS = deepFreeze({
   /** Loopback: the numbers and the dead letters are nobody else's. */
   admin: { listen: '127.0.0.1:9090', collect_interval_ms: 5000 },
   log: { level: 'info', format: 'json' },
+  tracing: { sample: 0.01 },
   privacy: { client_addresses: 'truncated', views: 'masked' },
   workers: 1,
   store: {

@@ -5,7 +5,9 @@
 import { parseListen, type ListenAddress } from '../rules/address.ts'
 import { DEFAULTS, deepFreeze } from './defaults.ts'
 import type { ProxyConfig } from './schema-proxy.ts'
-import type { Config, DestinationConfig, NetworkConfig, RouteConfig } from './schema.ts'
+import type { DestinationConfig } from './schema-destination.ts'
+import type { TracingConfig } from './schema-tracing.ts'
+import type { Config, NetworkConfig, RouteConfig } from './schema.ts'
 import type { SettingDeclarations } from './settings.ts'
 
 type Given<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> }
@@ -74,6 +76,8 @@ export interface EffectiveConfig {
   }
   readonly log: Given<NonNullable<Config['log']>>
   readonly privacy: Given<NonNullable<Config['privacy']>>
+  /** Undefined: nothing is traced. */
+  readonly tracing: Given<TracingConfig> | undefined
   readonly workers: number
   readonly store: Given<Omit<StoreConfig, 'redis'>> & {
     /** Set where `type` is redis. */
@@ -101,7 +105,7 @@ export interface EffectiveParts {
 }
 
 export function toEffective(config: Config, parts: EffectiveParts): EffectiveConfig {
-  const { server, admin, log, privacy, store, demo } = config
+  const { server, admin, log, privacy, tracing, store, demo } = config
   const type = store?.type ?? DEFAULTS.store.type
   const limits = { ...DEFAULTS.server.limits, ...server?.limits }
   return deepFreeze({
@@ -122,6 +126,7 @@ export function toEffective(config: Config, parts: EffectiveParts): EffectiveCon
     },
     log: { ...DEFAULTS.log, ...log },
     privacy: { ...DEFAULTS.privacy, ...privacy },
+    tracing: tracing && { headers: {}, ...DEFAULTS.tracing, ...tracing },
     workers: config.workers ?? DEFAULTS.workers,
     store: {
       ...DEFAULTS.store,

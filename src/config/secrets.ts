@@ -25,6 +25,7 @@ export const CONFIG_FILE: DocumentKind = {
 export function isSecretPosition(path: Path): boolean {
   const [section, , part] = path
   if (section === 'networks') return part === 'secrets' || part === 'tokens'
+  if (section === 'tracing') return path[1] === 'headers'
   const option = path.join('.')
   return option === 'admin.token' || option === 'store.redis.password'
 }
@@ -38,6 +39,9 @@ export function literalSecrets(document: SourceDocument, config: Config): Fault[
   }
   demand(config.admin?.token, ['admin', 'token'])
   demand(config.store?.redis?.password, ['store', 'redis', 'password'])
+  for (const [name, text] of Object.entries(config.tracing?.headers ?? {})) {
+    demand(text, ['tracing', 'headers', name])
+  }
   const url = config.store?.redis?.url
   const password = url === undefined ? undefined : passwordOf(url)
   if (password !== undefined && !isReference(password)) {

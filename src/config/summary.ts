@@ -6,11 +6,15 @@ import type { EffectiveConfig, EffectiveDestination, EffectiveNetwork } from './
 
 /** YAML in the words of postern.yaml; `secrets` are masked wherever else they may stand. */
 export function effectiveSummary(config: EffectiveConfig, secrets: readonly string[]): string {
-  const { server, admin, store, networks, destinations, demo } = config
+  const { server, admin, store, tracing, networks, destinations, demo } = config
   const shown = {
     ...config,
     server: { ...server, listen: listenText(server.listen) },
     admin: { ...admin, listen: listenText(admin.listen), token: isSet(admin.token) },
+    tracing: tracing && {
+      ...tracing,
+      headers: Object.fromEntries(Object.keys(tracing.headers).map(name => [name, 'set'])),
+    },
     store: {
       ...store,
       redis: store.redis && {

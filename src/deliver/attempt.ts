@@ -9,11 +9,13 @@ import { UNLIKELY_ATTEMPTS } from '../model/answer.ts'
 import {
   deliveryId,
   type Attempt,
+  type Confirmation,
   type DeadReason,
   type DeliveryRequest,
   type DeliveryResponse,
   type DeliveryVerdict,
   type Destination,
+  type Question,
 } from '../model/delivery.ts'
 import { maskPersonalIn } from '../model/personal.ts'
 import type { Held } from './custody.ts'
@@ -29,6 +31,8 @@ export interface Attempted {
   /** The pause a destination asked for with 429, in ms. */
   readonly pauseMs: number | undefined
   readonly egress: EgressReason | undefined
+  /** What to ask later about a delivered request. */
+  readonly question: Question | undefined
 }
 
 interface Outcome {
@@ -39,6 +43,7 @@ interface Outcome {
   readonly egress?: EgressReason | undefined
   /** The access token it went with, to be masked. */
   readonly token?: string | undefined
+  readonly question?: Question | undefined
 }
 
 /** Enough of an answer to see what is wrong; secrets are masked before it is cut shorter. */
@@ -85,11 +90,29 @@ export async function attemptDelivery(held: Held, way: Way): Promise<Attempted> 
       result: verdict.result,
       httpStatus: outcome.httpStatus,
       durationMs: clock.monotonic() - started,
+      trace: held.record.trace,
       detail: outcome.detail && shown(outcome.detail, outcome.token, held, destination),
     },
     next,
     pauseMs: isThrottled ? (verdict.afterMs ?? PAUSE_MS) : undefined,
     egress: outcome.egress,
+    question: outcome.question,
+  }
+}
+
+/** Asks what became of a delivered request; undefined while nobody says. Never rejects. */
+export async function askAbout(
+  question: Question,
+  { destination, channel, tokens }: Way,
+): Promise<Confirmation | undefined> {
+  try {
+    const token = await tokens?.get()
+    if (token && !token.ok) return undefined
+    const request = token ? withToken(question.request, token.value.text) : question.request
+    const sent = await channel.send(request, 'status', 1)
+    return sent.kind === 'answered' ? destination.confirm?.read(sent.response) : undefined
+  } catch {
+    return undefined
   }
 }
 
@@ -172,6 +195,8 @@ function unbuildable(reason: DeadReason, detail: string): Outcome {
 function read(response: DeliveryResponse, destination: Destination, clock: Clock): Outcome {
   const verdict = destination.verdict(response, clock.now())
   const { status, body } = response
-  if (verdict.kind === 'delivered') return { verdict, httpStatus: status }
+  if (verdict.kind === 'delivered') {
+    return { verdict, httpStatus: status, question: destination.confirm?.question(response) }
+  }
   return { verdict, httpStatus: status, detail: `HTTP ${status} ${body.slice(0, EXCERPT)}` }
 }

@@ -28,6 +28,8 @@ export interface DispatcherOptions {
   readonly random?: () => number
   /** First open time of a circuit; default 2 s. */
   readonly breakerOpenMs?: number
+  /** Before each question about what became of a delivered request; default half an hour and more. */
+  readonly confirmWaitsMs?: readonly number[]
 }
 
 export interface Dispatcher {
@@ -99,6 +101,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         if (drained && inFlight() === 0) idle?.()
       },
       breakerOpenMs: options.breakerOpenMs,
+      confirmWaitsMs: options.confirmWaitsMs,
     })
   }
 

@@ -1,5 +1,5 @@
 /** The facts delivery tells. Declared by who tells them; observe turns each into log and metric. */
-import type { Attempt, DeadReason } from '../model/delivery.ts'
+import type { Attempt, Confirmation, DeadReason } from '../model/delivery.ts'
 import type { StoreError } from '../store/store.ts'
 import type { CircuitReason, CircuitState } from './breaker.ts'
 import type { EgressReason } from './egress.ts'
@@ -35,6 +35,15 @@ export interface DeliverEvents {
   }): void
   /** The account is refused: a person has to mend the credentials. */
   authFailed(fact: { readonly destination: string; readonly detail: string | undefined }): void
+  /** What became of a delivered request, asked later; `unknown` where it was given up. */
+  confirmed(fact: {
+    readonly destination: string
+    readonly record: string
+    /** The destination's own name for the request. */
+    readonly request: string
+    readonly result: Confirmation['result'] | 'unknown'
+    readonly reasons: readonly string[]
+  }): void
   egressBlocked(fact: { readonly destination: string; readonly reason: EgressReason }): void
   /** A store call failed and will be made again. */
   storeFailed(fact: {

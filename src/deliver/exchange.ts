@@ -14,7 +14,7 @@ export interface ExchangeRequest {
   readonly headers: string[]
   readonly body: string | Uint8Array | null
   /** TLS server name where a Host header differs from the origin. */
-  readonly servername?: string
+  servername?: string
   /** Close the connection afterwards. */
   readonly reset: boolean
 }

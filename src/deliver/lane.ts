@@ -5,8 +5,9 @@
  */
 import type { Clock } from '../base/clock.ts'
 import type { Destination } from '../model/delivery.ts'
-import { attemptDelivery, type Attempted } from './attempt.ts'
+import { askAbout, attemptDelivery, type Attempted } from './attempt.ts'
 import { createBreaker, type CircuitState } from './breaker.ts'
+import { createConfirmations } from './confirmations.ts'
 import type { Custody, Held } from './custody.ts'
 import type { DeliverEvents, HandOverCause } from './events.ts'
 import { createFifo } from './fifo.ts'
@@ -27,6 +28,7 @@ export interface LaneContext {
   /** Room appeared, or a circuit or pause changed: the queue may be asked again. */
   readonly freed: () => void
   readonly breakerOpenMs: number | undefined
+  readonly confirmWaitsMs: readonly number[] | undefined
 }
 
 export interface LaneSnapshot {
@@ -84,6 +86,20 @@ export function createLane(first: Destination, context: LaneContext): Lane {
     changed: (state, reason) =>
       events.circuit({ destination: id, state, ...(reason === undefined ? {} : { reason }) }),
     ...(context.breakerOpenMs === undefined ? {} : { openFirstMs: context.breakerOpenMs }),
+  })
+
+  const confirmations = createConfirmations({
+    clock,
+    ask: question => askAbout(question, { destination, channel, tokens, clock, random }),
+    told: ({ record, id: request }, found) =>
+      events.confirmed({
+        destination: id,
+        record,
+        request,
+        result: found?.result ?? 'unknown',
+        reasons: found?.reasons ?? [],
+      }),
+    ...(context.confirmWaitsMs === undefined ? {} : { waitsMs: context.confirmWaitsMs }),
   })
 
   /** A changed grant starts without a token: the old one may be another account's. */
@@ -155,6 +171,9 @@ export function createLane(first: Destination, context: LaneContext): Lane {
     pace.took(attempted.attempt.durationMs)
     settle(delivery, attempted)
     learn(attempted)
+    if (attempted.question) {
+      confirmations.watch({ ...attempted.question, record: delivery.record.id })
+    }
     pump()
     context.freed()
   }
@@ -256,6 +275,7 @@ export function createLane(first: Destination, context: LaneContext): Lane {
     stop: cause => {
       isStopped = true
       stopCause = cause
+      confirmations.stop()
       clearTimeout(timer)
       handOver(cause, 0)
     },

@@ -9,6 +9,7 @@ import { printable } from '../base/redact.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { verdictOfStatus } from '../model/answer.ts'
 import type { DeliveryResponse, DeliveryVerdict, TokenGrant } from '../model/delivery.ts'
+import { askForToken, loadTokenLibrary } from './token-request.ts'
 import type { Channel } from './transport.ts'
 
 export interface Token {
@@ -41,28 +42,34 @@ const SPARE_MS = 300_000
 /** RFC 6749 §5.1 lets `expires_in` be left out; such a token is asked for anew after a while. */
 const LIFE_S = 600
 const NAME = 'token'
+/** The credentials were read at load, so this is a fault of ours or of the library. */
+const UNASKED: NoToken = {
+  verdict: { kind: 'park', result: 'auth_failed' },
+  detail: 'no token could be asked for with these credentials',
+}
 
 export function createTokens({ grant, channel, clock }: TokensOptions): Tokens {
   let known: { readonly text: string; readonly until: number } | undefined
   let asking: Promise<Result<Token, NoToken>> | undefined
+  // Before the first delivery needs it; a failure shows there.
+  loadTokenLibrary().catch(() => undefined)
 
   async function ask(): Promise<Result<Token, NoToken>> {
     const asked = clock.monotonic()
-    const request = {
-      method: 'POST',
-      url: grant.url,
-      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-      body: new URLSearchParams({ ...grant.form(clock.now()) }).toString(),
-    } as const
-    const sent = await channel.send(request, NAME, 1)
+    const { sent, token: text } = await askForToken(
+      grant,
+      request => channel.send(request, NAME, 1),
+      clock.now(),
+    )
+    if (!sent) return fail(UNASKED)
     if (sent.kind === 'failed') {
       const detail = `token endpoint: ${sent.detail}`
       return fail({ verdict: { kind: 'retry', result: sent.result }, detail })
     }
-    const { access_token: text, expires_in: life } = parseAnswer(sent.response.body)
-    if (sent.response.status !== 200 || typeof text !== 'string' || text === '') {
+    if (sent.response.status !== 200 || text === undefined) {
       return fail(refusalOf(sent.response, clock.now()))
     }
+    const { expires_in: life } = parseAnswer(sent.response.body)
     const lifeMs = (typeof life === 'number' && life > 0 ? life : LIFE_S) * 1000
     known = { text, until: asked + lifeMs - Math.min(SPARE_MS, lifeMs / 2) }
     return ok({ text, isFresh: true })

@@ -26,7 +26,7 @@ interface Answer {
 export const readByStatus: ReadAnswer = (response, now) =>
   verdictOfStatus(response.status, headerText(response, 'retry-after'), now)
 
-/** Read in the order duplicate, permanent, retry, success; what none takes goes by status. */
+/** Read in the order duplicate, permanent, auth, retry, success; what none takes goes by status. */
 export function compileAnswer(
   tests: AnswerTests | undefined,
   path: Path,
@@ -37,6 +37,7 @@ export function compileAnswer(
     anyOf((tests[kind] ?? []).map((test, i) => compileTest(test, [...path, kind, i], faults)))
   const isDuplicate = compileKind('duplicate')
   const isPermanent = compileKind('permanent')
+  const isRefused = compileKind('auth')
   const isRetry = compileKind('retry')
   const isSuccess = compileKind('success')
   const hasSuccess = tests.success !== undefined
@@ -46,6 +47,7 @@ export function compileAnswer(
     if (isPermanent(answer)) {
       return { kind: 'dead', result: refusalOf(response.status), reason: 'rejected' }
     }
+    if (isRefused(answer)) return { kind: 'park', result: 'auth_failed' }
     if (isRetry(answer)) return retryWithinBudget(response, now)
     if (isSuccess(answer)) return { kind: 'delivered', result: 'ok' }
     const byStatus = readByStatus(response, now)

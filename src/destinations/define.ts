@@ -5,6 +5,7 @@
 import { ok, type Result } from '../base/result.ts'
 import type { Conversion, TextField } from '../model/conversion.ts'
 import type {
+  Confirm,
   DeliveryContext,
   DeliveryRequest,
   DeliveryResponse,
@@ -23,6 +24,17 @@ export interface RequestContext extends DeliveryContext {
   readonly recordId: string
   /** What `click_id_from` came to; undefined where the destination sets none. */
   readonly ownClickId?: string | undefined
+}
+
+/** What all ad platforms are compared by. */
+export interface AdTraits {
+  /** The field with its click id; `click_id_from`: only the configuration knows. */
+  readonly clickId?: TextField | 'click_id_from' | undefined
+  /** `yes`, or the setting that test mode needs; undefined: it has none. */
+  readonly test?: string | undefined
+  /** How it takes a conversion back; undefined: it cannot. */
+  readonly reversals?: string | undefined
+  readonly maxAgeHours?: number | undefined
 }
 
 /** A setting that does not make sense; the message never repeats its value. */
@@ -54,6 +66,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   /** Fields by which it recognizes a person or a click. */
   readonly identity?: readonly TextField[]
   readonly policy?: PolicyHints
+  /** Of ad platforms. */
+  readonly ad?: AdTraits
   /** Load-time work on the settings: parse keys, build URLs. */
   prepare(values: SettingValues<S>): Result<P, readonly SettingFault[]>
   /** Where it sends, for the egress check at load. */
@@ -62,8 +76,12 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   test?(prepared: P): { readonly missing?: string }
   /** Where requests need an access token. */
   grant?(prepared: P): TokenGrant | undefined
+  /** Where it judges later what it took in. */
+  confirm?(prepared: P): Confirm | undefined
   /** False for what it must never see, beyond `statuses`. */
   wants?(conversion: Pick<Conversion, 'status' | 'event'>, prepared: P): boolean
+  /** How long after a postback came it may first be told, ms. */
+  restMs?(conversion: Conversion, prepared: P): number
   /** `conversion` has this destination's click id and share of the payout. */
   request(
     conversion: Conversion,
@@ -75,7 +93,10 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
 }
 
 /** A definition with its settings filled in. */
-export interface OpenDestination extends Pick<Destination, 'test' | 'grant'> {
+export interface OpenDestination extends Pick<
+  Destination,
+  'test' | 'grant' | 'confirm' | 'restMs'
+> {
   readonly origins: readonly string[]
   wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
   request(conversion: Conversion, context: RequestContext): Result<DeliveryRequest, RequestFault>
@@ -96,6 +117,7 @@ export interface DestinationType extends Pick<
   | 'defaultStatuses'
   | 'identity'
   | 'policy'
+  | 'ad'
 > {
   readonly examples: readonly DestinationExample[]
   open(values: ReadonlyMap<string, string>): Result<OpenDestination, readonly SettingFault[]>
@@ -105,7 +127,8 @@ export interface DestinationType extends Pick<
 export function defineDestination<const S extends SettingDeclarations, P>(
   definition: DestinationDefinition<S, P>,
 ): DestinationType {
-  const { prepare, origins, wants, request, test, grant, ...described } = definition
+  const { prepare, origins, wants, request, test, grant, confirm, restMs, ...described } =
+    definition
   return {
     ...described,
     open: values => {
@@ -113,10 +136,13 @@ export function defineDestination<const S extends SettingDeclarations, P>(
       if (!prepared.ok) return prepared
       const { value } = prepared
       const made = grant?.(value)
+      const confirming = confirm?.(value)
       return ok({
         origins: origins(value),
         ...(test ? { test: test(value) } : {}),
         ...(made ? { grant: made } : {}),
+        ...(confirming ? { confirm: confirming } : {}),
+        ...(restMs ? { restMs: (conversion: Conversion) => restMs(conversion, value) } : {}),
         wants: wants ? conversion => wants(conversion, value) : () => true,
         request: (conversion, context) => request(conversion, value, context),
       })

@@ -9,7 +9,9 @@ import { configFault, type DestinationFault } from './fault.ts'
 export type Rates = Readonly<Record<string, string>>
 
 export interface MoneyPolicy {
-  /** The only one it takes; undefined for all. */
+  /** Those it takes; undefined for all. */
+  readonly taken: ReadonlySet<string> | undefined
+  /** The only one of them, into which others may be converted. */
   readonly currency: string | undefined
   readonly onOther: 'drop' | 'refuse' | 'convert'
   /** Fraction digits; undefined for those that were sent. */
@@ -19,6 +21,7 @@ export interface MoneyPolicy {
 }
 
 export const ANY_MONEY: MoneyPolicy = {
+  taken: undefined,
   currency: undefined,
   onOther: 'refuse',
   digits: undefined,
@@ -34,6 +37,12 @@ export function resolveMoney(
   const { currency, digits } = rule ?? {}
   const onOther = chosen ?? rule?.on_other ?? 'refuse'
   const path = ['other_currency']
+  if (rule?.currencies) {
+    if (onOther === 'convert') {
+      faults.push(configFault(path, 'it takes several currencies: there is no one to convert to'))
+    }
+    return { ...ANY_MONEY, taken: new Set(rule.currencies), onOther, digits }
+  }
   if (currency === undefined) {
     if (chosen !== undefined) {
       faults.push(configFault(path, 'this destination takes every currency', 'remove the line'))
@@ -49,5 +58,5 @@ export function resolveMoney(
     const message = `it converts to ${currency}, and no rate to ${currency} is configured`
     faults.push(configFault(path, message, `rates: { EUR/${currency}: '1.08' }`))
   }
-  return { currency, onOther, digits, rates: known }
+  return { taken: new Set([currency]), currency, onOther, digits, rates: known }
 }

@@ -18,4 +18,6 @@ export interface DestinationOptions {
   readonly allow_private?: readonly string[]
   /** For a destination that takes one currency: instead of what its rule says. */
   readonly other_currency?: 'drop' | 'refuse' | 'convert'
+  /** Query parameters, form fields and top-level JSON keys of its rule that are not sent. */
+  readonly omit?: readonly string[]
 }

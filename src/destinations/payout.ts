@@ -46,22 +46,21 @@ export function compilePayout(
   return { units, cents: round(0, -2) }
 }
 
-function compileExact(
-  destination: string,
-  { currency: only, onOther, rates }: MoneyPolicy,
-): Amount {
+function compileExact(destination: string, { taken, onOther, rates }: MoneyPolicy): Amount {
   return source => {
     const amount = sharedPayout(source.record, destination)
-    if (amount === undefined || only === undefined) return amount
+    if (amount === undefined || taken === undefined) return amount
     const { currency } = source.conversion
-    if (currency === only) return amount
+    if (currency !== undefined && taken.has(currency)) return amount
     if (onOther === 'drop') return undefined
     const rate = onOther === 'convert' ? rates.get(currency ?? '') : undefined
     if (rate !== undefined) return multiply(amount, rate)
     const detail =
       onOther === 'convert'
-        ? `no rate from ${currency || 'an unnamed currency'} to ${only} is configured`
-        : `the payout is not in ${only}, the only currency this destination takes`
+        ? `no rate from ${currency || 'an unnamed currency'} to ${[...taken].join()} is configured`
+        : taken.size === 1
+          ? `the payout is not in ${[...taken].join()}, the only currency this destination takes`
+          : 'the payout is in none of the currencies that this destination takes'
     source.fault ??= { reason: 'template_error', detail }
     return undefined
   }

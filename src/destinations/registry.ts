@@ -20,9 +20,11 @@ import { sharedPayout } from './payout.ts'
 import { holdsUnreplaced } from './placeholder.ts'
 import { policyOf } from './policy.ts'
 import { resolveSettings } from './settings.ts'
+import { matchFields } from './match-fields.ts'
 import { compileRule, type CompiledDestination } from './template.ts'
 import { rewardsWebhook } from './rewards-webhook.ts'
 import { webhook } from './webhook.ts'
+import { without } from './without.ts'
 
 /** Destinations in code, by type. Everything else is a rule file. */
 export const DESTINATION_TYPES: readonly DestinationType[] = [
@@ -52,11 +54,19 @@ export function createDestination(
   const money = resolveMoney(declared, options.other_currency, rates, faults)
   const compiled = isType(source)
     ? openType(source, id, values, clickId)
-    : compileRule(source, { destination: id, settings: values, money, clickId })
+    : compileRule(without(options.omit ?? [], source, faults), {
+        destination: id,
+        settings: values,
+        money,
+        clickId,
+      })
+  if (isType(source) && options.omit) {
+    faults.push(configFault(['omit'], 'this destination is not made from a rule file', 'remove it'))
+  }
   if (!compiled.ok) return fail([...faults, ...compiled.error])
   if (faults.length > 0) return fail(faults)
   const { wants } = compiled.value
-  const { identity } = isType(source) ? source : {}
+  const identity = isType(source) ? source.identity : matchFields(source)
   return ok({
     ...compiled.value,
     ...(identity ? { identity } : {}),
@@ -145,7 +155,8 @@ function compileWanted(
   { statuses, events }: DestinationOptions,
   faults: DestinationFault[],
 ): Destination['wants'] {
-  const taken = source.statuses ?? STATUSES
+  const isTold = !isType(source) && source.reversals === 'unsupported'
+  const taken = [...(source.statuses ?? STATUSES), ...(isTold ? (['reversed'] as const) : [])]
   const preset = isType(source) ? source.defaultStatuses : undefined
   const asked = statuses ?? preset ?? STATUSES
   const wanted = new Set(taken.filter(status => asked.includes(status)))

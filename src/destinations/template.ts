@@ -13,6 +13,7 @@ import { compileBasicAuth } from './basic-auth.ts'
 import { compileBody } from './body.ts'
 import { ruleFault, type DestinationFault, type Path } from './fault.ts'
 import { compileHeaders } from './headers.ts'
+import { matchFields } from './match-fields.ts'
 import { destinationMacros, settingMacros, type ReadField } from './macros.ts'
 import type { MoneyPolicy } from './money.ts'
 import { compileUrl } from './request-url.ts'
@@ -23,7 +24,7 @@ import type { Scope } from './value.ts'
 /** What a rule and a type in code have in common once they are compiled. */
 export interface CompiledDestination extends Pick<
   Destination,
-  'wants' | 'request' | 'verdict' | 'test' | 'grant'
+  'wants' | 'request' | 'verdict' | 'test' | 'grant' | 'confirm' | 'restMs'
 > {
   readonly origins: readonly string[]
   /** Forms of the secret settings that are made here, to be masked. */
@@ -46,7 +47,7 @@ export function compileRule(
   const plain = destinationMacros(options)
   const scope = { macros: plain, settings: settingMacros<void>(settings), faults }
   const macros = withSignatures(rule.signatures, scope)
-  const isComplete = compileRequired(rule.required ?? [], plain, faults)
+  const isComplete = compileRequired(rule, plain, faults)
   const isIdentified = compileMust(rule.must, plain, faults)
   const requests = compileRequests(rule, settings, { ...scope, macros })
   const verdict = compileAnswer(rule.answer, ['answer'], faults)
@@ -59,6 +60,8 @@ export function compileRule(
     verdict,
     request: (record, context) => {
       const { conversion } = record
+      const isUntold = conversion.status === 'reversed' && rule.reversals === 'unsupported'
+      if (isUntold) return fail(IRREVERSIBLE)
       const source = { record, conversion, context, fault: undefined }
       const request = requests.get(conversion.status)
       const isFit = isComplete(source) && isIdentified(source)
@@ -127,19 +130,21 @@ function compileRequest(
 
 /** Sets the fault for the first required field that is empty. */
 function compileRequired(
-  names: readonly string[],
+  rule: DestinationRule,
   macros: Macros<RequestSource>,
   faults: DestinationFault[],
 ): (source: RequestSource) => boolean {
-  const fields = names.flatMap((name, i) => {
+  const identity: readonly string[] = matchFields(rule) ?? []
+  const fields = (rule.required ?? []).flatMap((name, i) => {
     const macro = macros.resolve(name)
     if (!macro) faults.push(ruleFault(['required', i], `unknown field "${name}"`))
-    return macro ? [{ name, get: macro.get }] : []
+    const reason = identity.includes(name) ? 'insufficient_identity' : 'template_error'
+    return macro ? [{ name, get: macro.get, reason } as const] : []
   })
   return source => {
-    for (const { name, get } of fields) {
+    for (const { name, get, reason } of fields) {
       if (get(source)) continue
-      source.fault ??= { reason: 'template_error', detail: `${name} is empty and required` }
+      source.fault ??= { reason, detail: `${name} is empty and required` }
       return false
     }
     return true
@@ -164,6 +169,11 @@ function compileMust(
     if (!isFit) source.fault ??= UNIDENTIFIED
     return isFit
   }
+}
+
+const IRREVERSIBLE: RequestFault = {
+  reason: 'reversal_unsupported',
+  detail: 'it takes no conversion back',
 }
 
 const UNIDENTIFIED: RequestFault = {

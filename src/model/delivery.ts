@@ -26,6 +26,8 @@ export interface DeliveryRecord {
   readonly hop?: number
   /** Where the tracker behind this gateway is one of the destinations. */
   readonly original?: OriginalRequest
+  /** W3C traceparent of the postback's span, where it is traced: what attempts belong to. */
+  readonly trace?: string
 }
 
 /**
@@ -128,12 +130,48 @@ export interface DeliveryContext {
   readonly isTest?: boolean
 }
 
-/** An OAuth 2.0 grant. What it sends depends on the time only; the transport sends it. */
-export interface TokenGrant {
-  /** The token endpoint. */
-  readonly url: string
-  /** The form to post at this time, epoch ms: a refresh token, or an assertion signed for it. */
-  form(now: number): Readonly<Record<string, string>>
+/** An OAuth 2.0 grant: what an access token is asked for with, and where. */
+export type TokenGrant =
+  | {
+      readonly kind: 'refresh_token'
+      /** The token endpoint. */
+      readonly url: string
+      readonly clientId: string
+      readonly clientSecret: string
+      readonly refreshToken: string
+    }
+  | {
+      readonly kind: 'service_account'
+      /** The token endpoint, which is the audience of the assertion too. */
+      readonly url: string
+      readonly email: string
+      /** Private RSA key, PEM. */
+      readonly key: string
+      readonly scope: string
+    }
+
+/** What can be asked about a request that was taken in. */
+export interface Question {
+  /** The destination's own name for the request. */
+  readonly id: string
+  readonly request: DeliveryRequest
+}
+
+/** What became of a request after it had been taken in. */
+export const CONFIRMATION_RESULTS = ['confirmed', 'duplicate', 'too_early', 'refused'] as const
+
+export interface Confirmation {
+  readonly result: (typeof CONFIRMATION_RESULTS)[number]
+  /** Words of the destination's own closed list. */
+  readonly reasons: readonly string[]
+}
+
+/** For a destination that takes requests in first and judges them later. Pure, like the rest. */
+export interface Confirm {
+  /** What to ask later, by the answer that took the request in; undefined for nothing. */
+  question(response: DeliveryResponse): Question | undefined
+  /** Undefined: it does not say yet. */
+  read(response: DeliveryResponse): Confirmation | undefined
 }
 
 /**
@@ -147,6 +185,8 @@ export interface Destination {
   readonly rule: string
   /** False for statuses or events it must never see; such deliveries are not enqueued. */
   wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
+  /** How long after a postback came it may first be told, ms; earlier it would refuse. 0: at once. */
+  restMs?(conversion: Conversion): number
   request(record: DeliveryRecord, context: DeliveryContext): Result<DeliveryRequest, RequestFault>
   verdict(response: DeliveryResponse, now: number): DeliveryVerdict
   /** Told of every answer; for what is compared with it, never to change what follows. */
@@ -158,6 +198,8 @@ export interface Destination {
   readonly test?: { readonly missing?: string }
   /** Every request needs `authorization: Bearer <token>` from this grant, added when it is sent. */
   readonly grant?: TokenGrant
+  /** Where what became of a delivered request is told later only. */
+  readonly confirm?: Confirm
   /** Fields by which it recognizes a person or a click; undefined where it takes any conversion. */
   readonly identity?: readonly TextField[]
 }
@@ -200,4 +242,6 @@ export interface Attempt {
   readonly durationMs: number
   /** What the destination or the network stack said; printable, capped, secrets masked. */
   readonly detail: string | undefined
+  /** Of the record. */
+  readonly trace?: string | undefined
 }

@@ -42,6 +42,8 @@ const PLACEHOLDER = /^(?:replace|REPLACE|optional|OPTIONAL|x{4,20}|X{4,20}|YOUR_
 const NOTHING_WORD = /^(?:null|undefined|nan)$/i
 
 const MARKS = new Set('{[$#%<!(_')
+/** How the words above begin: nearly no value gets as far as their patterns. */
+const WORD_STARTS = new Set('nNuUrRoOxXY')
 const LONGEST_MACRO = 200
 
 export function formOf(value: string): ValueForm {
@@ -53,6 +55,7 @@ export function formOf(value: string): ValueForm {
       ? 'macro'
       : 'value'
   }
+  if (!WORD_STARTS.has(first)) return 'value'
   if (NOTHING_WORD.test(text)) return 'word'
   return PLACEHOLDER.test(text) ? 'macro' : 'value'
 }

@@ -39,7 +39,8 @@ const STORE_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ] as const // prettier-ignore
 const PAYOUT = [0.01, 0.1, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 500] as const
-const BYTES = [256, 1024, 4096, 16384, 65536, 262144, 1048576] as const
+/** From 0, or all the GETs would look like small bodies. */
+const BYTES = [0, 256, 1024, 4096, 16384, 65536, 262144, 1048576] as const
 
 export const CATALOGUE = {
   buildInfo: {
@@ -62,7 +63,7 @@ export const CATALOGUE = {
   },
   inboundBytes: {
     type: 'histogram', name: 'postern_inbound_request_body_bytes', labels: [], buckets: BYTES,
-    bound: '10', help: 'Size of postback bodies; 0 for GET.',
+    bound: '11', help: 'Size of postback bodies; 0 for GET.',
   },
   inFlight: {
     type: 'gauge', merge: 'sum', name: 'postern_inbound_requests_in_flight', labels: [], bound: '1',
@@ -178,6 +179,10 @@ export const CATALOGUE = {
   authFailures: {
     type: 'counter', name: 'postern_destination_auth_failures_total', labels: ['destination'],
     bound: 'D', help: 'Attempts that a destination refused for its credentials; it is parked then.',
+  },
+  confirmations: {
+    type: 'counter', name: 'postern_destination_confirmations_total', labels: ['destination', 'result'],
+    bound: '5 D', help: 'What became of delivered requests that a destination judges later: confirmed, duplicate, too_early, refused or unknown.',
   },
   egressBlocked: {
     type: 'counter', name: 'postern_egress_blocked_total', labels: ['destination', 'reason'],

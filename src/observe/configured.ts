@@ -3,7 +3,7 @@
  * what was removed go. A counter that is born with its first increment hides that increment from
  * rate(), and with it the first burst an alert is for.
  */
-import { ATTEMPT_RESULTS, DEAD_REASONS } from '../model/delivery.ts'
+import { ATTEMPT_RESULTS, CONFIRMATION_RESULTS, DEAD_REASONS } from '../model/delivery.ts'
 import { STATUSES } from '../model/status.ts'
 import { REASON_CODES, REASONS, type Reason } from '../reasons.ts'
 import { CATALOGUE, type MetricKey, type MetricSpec } from './catalogue.ts'
@@ -19,6 +19,14 @@ export interface Configured {
     readonly currency: string
   }[]
   readonly destinations: readonly string[]
+  /** Those of them that judge later what they took in. */
+  readonly judgingLater?: readonly string[]
+  /** Where this gateway stands in front of a tracker. */
+  readonly proxy?: {
+    readonly upstreams: readonly string[]
+    /** A second tracker is compared with it. */
+    readonly isShadowed: boolean
+  }
 }
 
 const OUTCOMES = [...new Set(REASON_CODES.map(code => REASONS[code].outcome))]
@@ -36,6 +44,13 @@ const UNROUTED_REASONS: readonly Reason[] = [
   'request_timeout',
 ]
 const ENDS = ['delivered', 'dead']
+const HANDED_OVER = ['circuit', 'paused', 'memory_full', 'claim_lapsed', 'removed', 'drain']
+const EGRESS = ['private', 'loopback', 'link_local', 'metadata', 'reserved', 'embedded_v4', 'port']
+/** Calls that are told of when they fail, and why they can. */
+const STORE_CALLS = ['accept', 'settle', 'claim', 'heartbeat', 'take_over', 'look']
+const STORE_FAILURES = ['timeout', 'connection', 'full', 'lease_lost', 'unexpected']
+const TAPS = ['copied', 'stored', 'refused', 'unread', 'dropped']
+const SHADOW_ANSWERS = ['agree', 'differ', 'failed', 'skipped']
 
 /** Forgets what is no longer configured, then declares what is. Existing values stay. */
 export function follow(metrics: Metrics, configured: Configured, nowSeconds: number): void {
@@ -77,11 +92,25 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
     for (const reason of DEAD_REASONS) metrics.died.declare(destination, reason)
     for (const end of ENDS) metrics.deliveries.declare(destination, end)
     for (const result of ATTEMPT_RESULTS) metrics.attempts.declare(destination, result)
+    for (const cause of HANDED_OVER) metrics.handedOver.declare(destination, cause)
+    for (const reason of EGRESS) metrics.egressBlocked.declare(destination, reason)
+    for (const result of [...CONFIRMATION_RESULTS, 'unknown']) {
+      metrics.confirmations.declare(destination, result)
+    }
     metrics.attemptDuration.declare(destination)
     metrics.deliveryLatency.declare(destination)
     for (const state of CIRCUIT_STATES) {
       metrics.circuit.init(state === 'closed' ? 1 : 0, destination, state)
       metrics.circuitTransitions.declare(destination, state)
+    }
+  }
+  declareProxy(metrics, configured)
+  for (const call of STORE_CALLS) {
+    for (const reason of STORE_FAILURES) metrics.storeErrors.declare(call, reason)
+  }
+  for (const destination of configured.judgingLater ?? []) {
+    for (const result of [...CONFIRMATION_RESULTS, 'unknown']) {
+      metrics.confirmations.declare(destination, result)
     }
   }
   for (const result of ['new', 'update', 'duplicate', 'stale', 'conflict']) {
@@ -92,4 +121,18 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
   for (const reason of UNROUTED_REASONS) metrics.unrouted.declare(reason)
   for (const how of ['taken_over', 'reconciled']) metrics.recovered.declare(how)
   for (const level of ['debug', 'info', 'warn', 'error']) metrics.logMessages.declare(level)
+}
+
+function declareProxy(metrics: Metrics, { networks, proxy }: Configured): void {
+  for (const upstream of proxy?.upstreams ?? []) {
+    for (const code of ['200', '502', '504']) metrics.proxyRequests.declare(upstream, code)
+    metrics.proxyDuration.declare(upstream)
+  }
+  if (!proxy) return
+  for (const { id } of networks) {
+    for (const result of TAPS) metrics.proxyTaps.declare(id, result)
+    for (const reason of AUTHENTICATION_REASONS) metrics.tapUnverified.declare(id, reason)
+    if (!proxy.isShadowed) continue
+    for (const result of SHADOW_ANSWERS) metrics.shadowAnswers.declare(id, result)
+  }
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { printable } from '../base/redact.ts'
 import type { Attempt, DeadReason } from '../model/delivery.ts'
 import type { Metrics } from './metrics.ts'
+import type { Tracing } from './trace.ts'
 
 export interface DeliveryEnd {
   readonly destination: string
@@ -21,12 +22,17 @@ export interface DeliveryEnd {
 export const CIRCUIT_STATES = ['closed', 'half_open', 'open'] as const
 export type CircuitState = (typeof CIRCUIT_STATES)[number]
 
-export function createDeliveryEvents(logger: Logger, metrics: Metrics) {
+export function createDeliveryEvents(
+  logger: Logger,
+  metrics: Metrics,
+  tracing?: Pick<Tracing, 'attempted'>,
+) {
   return {
     attempted(attempt: Attempt): void {
-      const { destination, result } = attempt
+      const { destination, result, trace } = attempt
       metrics.attempts.inc(destination, result)
       metrics.attemptDuration.observe(attempt.durationMs / 1000, destination)
+      if (tracing && trace !== undefined) tracing.attempted(attempt, trace)
       if (!logger.isLevelEnabled('debug')) return
       const { record, network, status, httpStatus, durationMs, detail } = attempt
       logger.debug(
@@ -73,6 +79,20 @@ export function createDeliveryEvents(logger: Logger, metrics: Metrics) {
     authFailed(fact: { destination: string; detail: string | undefined }): void {
       metrics.authFailures.inc(fact.destination)
       logger.warn(fact, 'destination.auth_failed')
+    },
+
+    confirmed(fact: {
+      destination: string
+      record: string
+      request: string
+      result: string
+      reasons: readonly string[]
+    }): void {
+      const { destination, record, request, result, reasons } = fact
+      metrics.confirmations.inc(destination, result)
+      const isFine = result === 'confirmed' || result === 'duplicate'
+      const line = { destination, record, request, result, reasons: reasons.join(', ') }
+      logger[isFine ? 'debug' : 'warn'](line, 'delivery.confirmed')
     },
 
     /** `reason`: the kind of address that was refused. */

@@ -2,10 +2,12 @@
 import type { Logger } from 'pino'
 import { printable, truncateAddress } from '../base/redact.ts'
 import type { Conversion } from '../model/conversion.ts'
+import { STATUSES } from '../model/status.ts'
 import type { Outcome, Reason } from '../reasons.ts'
 import { MAX_CURRENCIES } from './catalogue.ts'
 import type { AcceptVerdict } from '../store/store.ts'
 import type { Metrics } from './metrics.ts'
+import type { Trace } from './trace.ts'
 
 /** One postback and its answer. */
 export interface PostbackFact {
@@ -26,6 +28,8 @@ export interface PostbackFact {
   readonly conversion: Partial<Conversion> | undefined
   readonly record: string | undefined
   readonly destinations: readonly string[]
+  /** Where it is traced. */
+  readonly trace?: Trace | undefined
 }
 
 const LEVELS = {
@@ -37,7 +41,10 @@ const LEVELS = {
 } as const satisfies Record<Outcome, string>
 
 export function createPostbackEvents(logger: Logger, metrics: Metrics, nowSeconds: () => number) {
-  const currencyOf = createCurrencies()
+  const currencyOf = createCurrencies((network, currency) => {
+    // A reversal that is the first of its series would not be seen as an increase.
+    for (const status of STATUSES) metrics.payout.declare(network, currency, status)
+  })
   return {
     postback(fact: PostbackFact): void {
       const { network, outcome, reason, conversion } = fact
@@ -51,6 +58,7 @@ export function createPostbackEvents(logger: Logger, metrics: Metrics, nowSecond
         for (const destination of fact.destinations) metrics.enqueued.inc(destination)
         if (conversion) countConversion(network, conversion)
       }
+      fact.trace?.end(fact)
       const level = LEVELS[outcome]
       if (logger.isLevelEnabled(level)) logger[level](toLine(fact), `postback.${outcome}`)
     },
@@ -105,7 +113,9 @@ function methodOf(method: string): string {
 }
 
 /** The first few currencies of a network under their name, the rest as `other`. */
-function createCurrencies(): (network: string, currency: string) => string {
+function createCurrencies(
+  met: (network: string, currency: string) => void,
+): (network: string, currency: string) => string {
   const known = new Map<string, Set<string>>()
   return (network, currency) => {
     let currencies = known.get(network)
@@ -113,6 +123,7 @@ function createCurrencies(): (network: string, currency: string) => string {
     if (currencies.has(currency)) return currency
     if (currencies.size >= MAX_CURRENCIES) return 'other'
     currencies.add(currency)
+    met(network, currency)
     return currency
   }
 }

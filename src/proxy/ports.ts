@@ -44,6 +44,9 @@ export interface PostbackRequest {
 export type Ended = (outcome: Outcome) => void
 
 /** `failed`: the tracker could not take a tapped postback. */
+/** The tracker, as metrics name it. */
+export const UPSTREAM = 'tracker'
+
 export type TapResult = 'copied' | 'stored' | 'refused' | 'unread' | 'dropped'
 
 export interface ProxyPorts {

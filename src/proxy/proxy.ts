@@ -12,7 +12,7 @@ import { hasBody, isDeclaredOver, limited } from './body.ts'
 import { createCopies } from './copies.ts'
 import { requestHeaders, type Forwarded } from './headers.ts'
 import { registerPass, type Passing } from './pass.ts'
-import type { ProxyPorts } from './ports.ts'
+import { UPSTREAM, type ProxyPorts } from './ports.ts'
 import { createPostbacks } from './postbacks.ts'
 import { createTunnels, isWebSocket } from './tunnel.ts'
 import { createUpstream, type Upstream } from './upstream.ts'
@@ -87,7 +87,7 @@ export function createProxy(options: ProxyOptions): Proxy {
 
   function told(httpStatus: number, started: number): void {
     const durationMs = clock.monotonic() - started
-    ports.events.proxied({ upstream: 'tracker', httpStatus, durationMs })
+    ports.events.proxied({ upstream: UPSTREAM, httpStatus, durationMs })
   }
 
   function prepare(

@@ -161,6 +161,12 @@ export const destinationRule = record(
         description: 'Statuses it takes; default all',
       }),
     ),
+    reversals: optional(
+      choice(
+        ['unsupported'] as const,
+        'It cannot take a conversion back: a reversal of one ends as a dead letter reversal_unsupported instead of being left out',
+      ),
+    ),
     required: optional(
       Type.Array(Type.String(), { description: 'Fields without which nothing is sent' }),
     ),
@@ -173,6 +179,12 @@ export const destinationRule = record(
       record({
         currency: optional(
           Type.String({ pattern: '^[A-Z]{3}$', description: 'The only one it takes' }),
+        ),
+        currencies: optional(
+          Type.Array(Type.String({ pattern: '^[A-Z]{3}$' }), {
+            minItems: 2,
+            description: 'Those it takes, where there are several; instead of `currency`',
+          }),
         ),
         on_other: optional(
           choice(
@@ -206,9 +218,10 @@ export const destinationRule = record(
           success: responseTests('Delivered; default any 2xx'),
           duplicate: responseTests('Already known: delivered'),
           permanent: responseTests('Will never be taken: dead letter'),
+          auth: responseTests('The account is refused: the destination is parked, nothing is lost'),
           retry: responseTests('Try again, though the status looks final'),
         },
-        'Read in the order duplicate, permanent, retry, success; what none takes goes by status',
+        'Read in the order duplicate, permanent, auth, retry, success; what none takes goes by status',
       ),
     ),
     retry_after_ambiguous: optional(

@@ -144,10 +144,15 @@ function unknownMacro(name: string, names: readonly string[]): string {
 
 /** RFC 3986 for a path segment or query value: everything but unreserved characters. */
 export const encodeUrl: Encode = value =>
-  encodeURIComponent(value.replace(/\p{Surrogate}/gu, '\ufffd')).replace(
-    /[!'()*]/g,
-    c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
+  UNRESERVED.test(value)
+    ? value
+    : encodeURIComponent(value.replace(/\p{Surrogate}/gu, '\ufffd')).replace(
+        /[!'()*]/g,
+        c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+      )
+
+/** Most values are ids and amounts, which need no encoding. */
+const UNRESERVED = /^[\w.~-]*$/
 
 /** application/x-www-form-urlencoded: as the URL standard, with `+` for a space. */
 export const encodeForm: Encode = value => encodeUrl(value).replaceAll('%20', '+')

@@ -7,10 +7,10 @@ import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '../base/clock.ts'
 import { createEmbeddedStore } from './embedded/store.ts'
-import type { Backend, Tables } from './embedded/tables.ts'
+import type { Backend } from './embedded/tables.ts'
 import { openDatabases, reasonOf, type Databases } from './lmdb/databases.ts'
 import { scrub } from './lmdb/scrub.ts'
-import { createLmdbTables } from './lmdb/tables.ts'
+import { createLmdbTables, type LmdbTables } from './lmdb/tables.ts'
 import { StoreError, type SafetyCheck, type Store, type StoreSize } from './store.ts'
 
 export interface LmdbStoreOptions {
@@ -35,8 +35,18 @@ export function createLmdbStore(options: LmdbStoreOptions): Store {
 }
 
 function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
-  let opened: { readonly databases: Databases; readonly tables: Tables } | undefined
+  let opened: { readonly databases: Databases; readonly tables: LmdbTables } | undefined
   let fatal: StoreError | undefined
+  let writing = 0
+
+  /**
+   * An orderly exit joins the writer's thread, which waits for the callback of its transaction,
+   * which never runs again: the process would hang for ever, and hold the lock that every other
+   * process needs to write. The kernel gives the lock back, and what was not committed never was.
+   */
+  function endHard(): void {
+    if (writing > 0) process.kill(process.pid, 'SIGKILL')
+  }
 
   function ensureOpen() {
     if (!opened) throw new StoreError('closed', 'the store is closed')
@@ -63,12 +73,14 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
     async open() {
       const { databases, hashKey } = await openDatabases(path)
       opened = { databases, tables: createLmdbTables(databases) }
+      process.on('exit', endHard)
       return { hashKey }
     },
 
     async close() {
       const { databases } = ensureOpen()
       opened = undefined
+      process.off('exit', endHard)
       // After a failed commit it would wait for ever.
       if (!fatal) await databases.root.close()
     },
@@ -76,11 +88,17 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
     async write(work) {
       const { databases, tables } = ensureOpen()
       if (fatal) throw fatal
+      writing += 1
       try {
         // A child transaction is undone when `work` throws; a plain one would be committed.
-        return await databases.root.childTransaction(() => work(tables))
+        return await databases.root.childTransaction(() => {
+          tables.states.begin()
+          return work(tables)
+        })
       } catch (error) {
         throw isCommitError(error) ? await fail(error) : error
+      } finally {
+        writing -= 1
       }
     },
 
@@ -88,6 +106,7 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
       const { databases, tables } = ensureOpen()
       // Sees what other processes have committed, and stays the same until `work` ends.
       databases.root.resetReadTxn()
+      tables.states.begin()
       return work(tables)
     },
 

@@ -3,7 +3,7 @@ import { fail, ok } from '../base/result.ts'
 import type { BodySignatureCheck } from '../rules/check-schema.ts'
 import { compileSource } from '../rules/source.ts'
 import { refusal, type CompileCheck } from './context.ts'
-import { DIGEST_BYTES, hashing } from './recipe.ts'
+import { compileDigest, DIGEST_BYTES } from './recipe.ts'
 import { compileSigned } from './signed-check.ts'
 
 export const compileBodySignature: CompileCheck<BodySignatureCheck> = (spec, options, path) => {
@@ -12,6 +12,7 @@ export const compileBodySignature: CompileCheck<BodySignatureCheck> = (spec, opt
     const message = 'a signature over the whole body cannot be inside it'
     return fail([{ path: [...path, 'from'], message, hint: 'read it from `header:NAME`' }])
   }
+  const digestOf = compileDigest(spec.algorithm)
   return compileSigned(
     spec,
     {
@@ -20,7 +21,7 @@ export const compileBodySignature: CompileCheck<BodySignatureCheck> = (spec, opt
       sign: ({ body }, secret) => {
         // It would hold for ever and for every postback without a body.
         if (body.length === 0) return fail(refusal('signature_invalid', 'there is no body'))
-        return ok(hashing(spec.algorithm, secret).update(body).digest())
+        return ok(digestOf(secret, body))
       },
     },
     options,

@@ -4,7 +4,7 @@ import type { SignatureCheck } from '../rules/check-schema.ts'
 import type { RuleFault } from '../rules/rule-fault.ts'
 import { refusal, type CompileCheck, type VerifyOptions } from './context.ts'
 import { compileFormats } from './formats.ts'
-import { DIGEST_BYTES, hashing, nothingSecret, type Recipe } from './recipe.ts'
+import { compileDigest, DIGEST_BYTES, nothingSecret, type Recipe } from './recipe.ts'
 import { compileSigned } from './signed-check.ts'
 import { compileSignedText } from './signed-text.ts'
 
@@ -52,6 +52,7 @@ function compileRecipe(
     faults.push(nothingSecret([...path, isHmac ? 'key' : 'over']))
   }
   if (faults.length > 0) return fail(faults)
+  const digestOf = compileDigest(algorithm)
   return ok({
     bytes: DIGEST_BYTES[algorithm],
     usesSecret: over.value.usesSecret || (isHmac && key.value.usesSecret),
@@ -65,9 +66,9 @@ function compileRecipe(
         if (!rendered.ok) return rendered
         keyText = rendered.value
       }
-      let digest = hashing(algorithm, keyText).update(text.value).digest()
+      let digest = digestOf(keyText, text.value)
       for (let round = 1; round < rounds; round++) {
-        digest = hashing(algorithm, undefined).update(digest).digest()
+        digest = digestOf(undefined, digest)
       }
       return ok(digest)
     },

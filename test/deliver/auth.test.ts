@@ -1,4 +1,5 @@
 /** Refused accounts park their destination; access tokens are fetched once and used until they end. */
+import { createVerify, generateKeyPairSync } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
 import { createTokens } from '../../src/deliver/tokens.ts'
@@ -60,6 +61,13 @@ t.test('other reasons to open the circuit are told too', async t => {
   t.same(s.log.authFailed, [])
 })
 
+const REFRESH = {
+  kind: 'refresh_token',
+  clientId: 'id',
+  clientSecret: 's=1',
+  refreshToken: 'a b&c',
+} as const
+
 interface Endpoint {
   readonly grant: TokenGrant
   /** Forms posted. */
@@ -71,7 +79,7 @@ async function endpoint(t: Test): Promise<Endpoint> {
   const made: Endpoint = {
     forms: [],
     answer: respond(200, '{"access_token":"T1","expires_in":3600}'),
-    grant: { url: '', form: () => ({}) },
+    grant: { ...REFRESH, url: '' },
   }
   const there = await receive(t, {
     answer: (socket, request) => {
@@ -79,12 +87,7 @@ async function endpoint(t: Test): Promise<Endpoint> {
       made.answer(socket, request)
     },
   })
-  return Object.assign(made, {
-    grant: {
-      url: `${there.origin}/token`,
-      form: (now: number) => ({ grant_type: 'refresh_token', refresh_token: 'a b&c', at: String(now) }), // prettier-ignore
-    },
-  })
+  return Object.assign(made, { grant: { ...REFRESH, url: `${there.origin}/token?v=2` } })
 }
 
 t.test('tokens', async t => {
@@ -101,7 +104,9 @@ t.test('tokens', async t => {
     const tokens = createTokens({ grant: there.grant, channel: channelOf(t), clock })
     const many = await Promise.all(Array.from({ length: 20 }, () => tokens.get()))
     t.ok(many.every(got => got.ok && got.value.text === 'T1'))
-    t.same(there.forms, ['grant_type=refresh_token&refresh_token=a+b%26c&at=1000'])
+    t.same(there.forms, [
+      'refresh_token=a+b%26c&client_id=id&client_secret=s%3D1&grant_type=refresh_token',
+    ])
     clock.advance(3_299_000)
     t.match(await tokens.get(), { value: { text: 'T1', isFresh: false } })
     there.answer = respond(200, '{"access_token":"T2","expires_in":100}')
@@ -137,9 +142,53 @@ t.test('tokens', async t => {
       const got = await tokens.get()
       t.match(got, { ok: false, error: { verdict, detail } })
       if (!got.ok) t.notOk('maxAttempts' in got.error.verdict, 'the conversion is not to blame')
+      t.equal(there.forms.length, 1, 'the library repeats nothing')
       there.answer = respond(200, '{"access_token":"T"}')
       t.match(await tokens.get(), { value: { text: 'T' } }, 'a failure is not remembered')
     }
+  })
+
+  t.test('a service account signs its assertion, at our time and for its endpoint', async t => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const there = await endpoint(t)
+    const { url } = there.grant
+    const grant: TokenGrant = {
+      kind: 'service_account',
+      url,
+      email: 'x@y.iam',
+      key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      scope: 'https://scope.example/ads',
+    }
+    const now = Date.UTC(2031, 0, 1)
+    const clock = { now: () => now + 999, monotonic: systemClock.monotonic }
+    const tokens = createTokens({ grant, channel: channelOf(t), clock })
+    t.match(await tokens.get(), { value: { text: 'T1', isFresh: true } })
+    const [form = ''] = there.forms
+    const sent = Object.fromEntries(new URLSearchParams(form))
+    t.same(Object.keys(sent), ['grant_type', 'assertion'])
+    t.equal(sent['grant_type'], 'urn:ietf:params:oauth:grant-type:jwt-bearer')
+    const [header = '', claims = '', signature = ''] = (sent['assertion'] ?? '').split('.')
+    const read = (part: string): unknown => JSON.parse(Buffer.from(part, 'base64url').toString())
+    t.same(read(header), { alg: 'RS256' })
+    const iat = now / 1000
+    const { email: iss, scope } = grant
+    t.same(read(claims), { iss, scope, aud: url, iat, exp: iat + 3600 })
+    const verify = createVerify('RSA-SHA256').update(`${header}.${claims}`)
+    t.ok(verify.verify(publicKey, signature, 'base64url'))
+  })
+
+  t.test('tokens are fetched on the way of deliveries, whatever the library would do', async t => {
+    const there = await endpoint(t)
+    const transport = createTransport({ clock: systemClock, version: '0' })
+    const guarded = transport.channel({ ...PLAIN_POLICY, allowPrivate: [] })
+    t.teardown(() => guarded.close())
+    const blocked = createTokens({ grant: there.grant, channel: guarded, clock: systemClock })
+    t.match(await blocked.get(), { ok: false, error: { verdict: { result: 'egress_blocked' } } })
+    t.same(there.forms, [], 'nothing was sent into a private network')
+    t.teardown(() => delete process.env['HTTPS_PROXY'])
+    process.env['HTTPS_PROXY'] = 'http://127.0.0.1:9'
+    const free = createTokens({ grant: there.grant, channel: channelOf(t), clock: systemClock })
+    t.match(await free.get(), { value: { text: 'T1' } }, 'the environment names no proxy for us')
   })
 })
 

@@ -1,8 +1,11 @@
 /** From accepted to settled: memory, queue, lease and store together, with real receivers. */
 import t from 'tap'
+import { systemClock } from '../../src/base/clock.ts'
 import { fail } from '../../src/base/result.ts'
+import { createConfirmations } from '../../src/deliver/confirmations.ts'
 import type { Sent } from '../../src/deliver/exchange.ts'
 import type { Transport } from '../../src/deliver/transport.ts'
+import type { Confirm } from '../../src/model/delivery.ts'
 import { createMemoryState, createMemoryStore } from '../../src/store/memory.ts'
 import { StoreError, type Settlement } from '../../src/store/store.ts'
 import { plainDestination } from '../support/plain-destination.ts'
@@ -524,4 +527,71 @@ t.test('a stored record that cannot be read ends dead, in sight', async t => {
   ])
   await s.settled()
   t.match((await s.store.dead({ limit: 1 })).letters, [{ reason: 'template_error' }])
+})
+
+t.test('what became of a delivered request is asked later, and changes nothing', async t => {
+  const words = new Map([
+    ['good', ['later', 'confirmed']],
+    ['bad', ['', 'refused']],
+    ['slow', ['later', 'later', 'later', 'confirmed']],
+  ])
+  const there = await receive(t, {
+    answer: (socket, request) => {
+      const [, kind = '', id = ''] = /^\/(\w+)\/(\w+)/.exec(request.path) ?? []
+      if (kind !== 'status') return respond(200, id)(socket, request)
+      t.equal(request.headers['authorization'], 'Bearer T1')
+      respond(200, words.get(id)?.shift() ?? '')(socket, request)
+    },
+  })
+  const tokens = await receive(t, { answer: respond(200, '{"access_token":"T1"}') })
+  const grant = { kind: 'refresh_token', url: tokens.origin, clientId: 'c', clientSecret: 's', refreshToken: 'r' } as const // prettier-ignore
+  const confirm: Confirm = {
+    question: ({ body: id }) => {
+      const request = { method: 'GET', url: `${there.origin}/status/${id}`, headers: {}, body: undefined } as const // prettier-ignore
+      return id === 'none' ? undefined : { id, request }
+    },
+    read: ({ body }) =>
+      body === 'confirmed' || body === 'refused' ? { result: body, reasons: ['WHY'] } : undefined,
+  }
+  const destination = plainDestination('a', `${there.origin}/send`, {}, { confirm, grant })
+  const s = await setUp(t, [destination], { dispatcher: { confirmWaitsMs: [1, 5, 5] } })
+  await s.acceptAll(['good', 'bad', 'slow', 'none'], ['a'])
+  await until('all is told', () => s.log.confirmed.length === 3)
+  const results = Object.fromEntries(
+    s.log.confirmed.map(({ request, result }) => [request, result]),
+  )
+  t.same(results, { good: 'confirmed', bad: 'refused', slow: 'unknown' })
+  t.match(s.log.confirmed[0], { destination: 'a', record: /^.+-.+-/, reasons: ['WHY'] })
+  t.same(await s.ledger('a'), { delivered: 4, dead: 0, pending: 0 })
+  t.equal(words.get('slow')?.length, 1, 'given up after three questions')
+  t.equal(s.log.attempted.length, 4, 'questions are no attempts')
+})
+
+t.test('questions about delivered requests are bounded and end with the lane', async t => {
+  const told: string[] = []
+  const asked: string[] = []
+  const question = (id: string) => ({
+    record: `rec-${id}`,
+    id,
+    request: { method: 'GET', url: 'http://127.0.0.1:9/', headers: {}, body: undefined } as const,
+  })
+  const make = (waitsMs: number[]) =>
+    createConfirmations({
+      clock: systemClock,
+      waitsMs,
+      max: 2,
+      ask: async ({ id }) => void asked.push(id),
+      told: ({ id }, found) => told.push(`${id} ${found?.result ?? 'unknown'}`),
+    })
+  const full = make([60_000])
+  for (const id of ['1', '2', '3']) full.watch(question(id))
+  t.same(told, ['3 unknown'], 'no room: told so at once')
+  full.stop()
+  full.watch(question('4'))
+  t.same(told, ['3 unknown'])
+  const brief = make([1])
+  brief.watch(question('5'))
+  await until('it is given up', () => told.length === 2)
+  t.same([told[1], asked], ['5 unknown', ['5']])
+  brief.stop()
 })

@@ -36,6 +36,7 @@ export function createLog(): Log {
     tookOver: [],
     reconciled: [],
     authFailed: [],
+    confirmed: [],
   }
   const events = Object.fromEntries(
     Object.entries(facts).map(([name, list]) => [name, (fact: never) => void list.push(fact)]),

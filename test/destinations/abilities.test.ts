@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { maskSecrets } from '../../src/base/redact.ts'
+import { x } from '../../src/destinations/ads/x.ts'
 import type { DestinationOptions } from '../../src/destinations/options.ts'
 import { createDestination } from '../../src/destinations/registry.ts'
 import { rewardsWebhook } from '../../src/destinations/rewards-webhook.ts'
@@ -99,6 +100,62 @@ t.test('HTTP Basic', t => {
     faults({ auth: { basic: { user: 'a', password: '' } }, headers: { Authorization: 'x' } }),
     [/authorization header already/],
   )
+  t.end()
+})
+
+t.test('several currencies', t => {
+  const part: RulePart = {
+    money: { currencies: ['USD', 'EUR'], on_other: 'drop' },
+    request: { query: { p: '{payout}', x: '1' } },
+  }
+  const query = (conversion: Partial<Conversion>, options: DestinationOptions = {}) => {
+    const built = attempt(create(part, options), { conversion: { payout: '5', ...conversion } })
+    return 'reason' in built ? `${built.reason}: ${built.detail}` : new URL(built.url).search
+  }
+  t.equal(query({ currency: 'USD' }), '?p=5&x=1')
+  t.equal(query({ currency: 'EUR' }), '?p=5&x=1')
+  t.equal(query({ currency: 'PLN' }), '?x=1', 'a bare number would be the wrong money')
+  t.equal(query({ currency: '' }), '?x=1')
+  t.match(query({ currency: 'PLN' }, { other_currency: 'refuse' }), /none of the currencies/)
+  t.match(faultsOf(part, { other_currency: 'convert' }), [/no one to convert to/])
+  t.end()
+})
+
+t.test('a refused account parks, a missing match key is no fault of the rule', t => {
+  const part: RulePart = {
+    kind: 'traffic-source',
+    required: ['click_id', 'transaction_id'],
+    answer: { auth: [{ status: ['403'] }, { body_contains: ['bad key'] }] },
+  }
+  const { verdict } = create(part)
+  const park = { kind: 'park', result: 'auth_failed' }
+  t.same(verdict({ status: 403, headers: {}, body: '' }, 0), park)
+  t.same(verdict({ status: 200, headers: {}, body: 'Bad key' }, 0), park)
+  t.match(verdict({ status: 200, headers: {}, body: '' }, 0), { kind: 'delivered' })
+  const reasonOf = (kind: 'tracker' | 'traffic-source', conversion: Partial<Conversion>) =>
+    (attempt(create({ ...part, kind }), { conversion }) as { reason?: string }).reason
+  t.equal(reasonOf('traffic-source', { click_id: '' }), 'insufficient_identity')
+  t.equal(reasonOf('traffic-source', { transaction_id: '' }), 'template_error')
+  t.equal(reasonOf('tracker', { click_id: '' }), 'template_error')
+  t.end()
+})
+
+t.test('what the operator leaves out is not sent', t => {
+  const part: RulePart = {
+    request: { method: 'POST', query: { cid: '{click_id}', key: 'k' }, json: { tx: '{transaction_id}', a: 1 } }, // prettier-ignore
+    requests_by_status: { reversed: { method: 'POST', url: 'https://t.example/r', form: { x: 'y', z: '{click_id}' } } }, // prettier-ignore
+  }
+  const destination = create(part, { omit: ['key', 'tx', 'z'] })
+  t.match(send(destination), { url: 'https://t.example/p?cid=click-1', body: '{"a":1}' })
+  t.match(send(destination, { conversion: { status: 'reversed' } }), { body: 'x=y' })
+  const faults = (omit: string[]) => createDestination('dest', { omit }, rule(part))
+  t.match(faults(['cid', 'kee']), {
+    ok: false,
+    error: [{ in: 'config', path: ['omit', 1], message: 'its rule sends no "kee"', hint: /"key"/ }],
+  })
+  const given = { pixel_id: 'p', pixel_token: 't', events: 'sale=tw-a-b' }
+  const ofType = createDestination('dest', { omit: ['value'], settings: given }, x)
+  t.match(ofType, { ok: false, error: [{ path: ['omit'], message: /not made from a rule file/ }] })
   t.end()
 })
 

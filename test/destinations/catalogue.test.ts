@@ -296,7 +296,20 @@ t.test('what is append-only never sees a reversal', t => {
     const wanted = (['pending', 'hold', 'approved', 'declined', 'reversed'] as const).filter(
       status => destination.wants({ status }),
     )
-    t.same(wanted, ['approved'], id)
+    // Those that count what they cannot take back see it, and send nothing.
+    const isCounted = rule.reversals === 'unsupported'
+    t.same(wanted, isCounted ? ['approved', 'reversed'] : ['approved'], id)
+    if (!isCounted) continue
+    const { record, context } = opened.value
+    const reversed = {
+      ...record,
+      conversion: { ...record.conversion, status: 'reversed' as const },
+    }
+    t.match(
+      destination.request(reversed, context),
+      { ok: false, error: { reason: 'reversal_unsupported' } },
+      id,
+    )
   }
   t.end()
 })

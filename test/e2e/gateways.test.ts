@@ -19,28 +19,31 @@ const send = async (url: string): Promise<number> => {
   return response.statusCode
 }
 
-t.test('the same postback 8 times at once at two gateways: one delivery a destination', async t => {
-  const redis = await startRedis(t, { args: ALWAYS })
-  const tracker = await startTracker(t)
-  const config = install(temporaryFolder(t), {
-    store: { type: 'redis', redis: { url: redis.url } },
-    tracker: tracker.url,
-  })
-  const first = await startGateway(t, config, ENV)
-  const gateways = [first, await startGateway(t, config, ENV)]
-  const ids = Array.from({ length: 200 }, (_, i) => `same-${i}`)
-  for (const id of ids) {
-    const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, i) => send(`${gateways[i % 2]?.url}${target(id)}`)),
-    )
-    t.same(new Set(answers), new Set([200]), `${id}: every copy is answered 200`)
-  }
-  await until('all is delivered', async () => (await pendingDeliveries(first)) === 0, 60_000)
-  for (const path of ['/a', '/b']) {
-    const got = tracker.on(path).map(arrival => arrival.query.get('tid') ?? '')
-    t.same(got.sort(), [...ids].sort(), `${path} got each once`)
-  }
-})
+t.test(
+  'F20: the same postback 8 times at once at two gateways: one delivery a destination',
+  async t => {
+    const redis = await startRedis(t, { args: ALWAYS })
+    const tracker = await startTracker(t)
+    const config = install(temporaryFolder(t), {
+      store: { type: 'redis', redis: { url: redis.url } },
+      tracker: tracker.url,
+    })
+    const first = await startGateway(t, config, ENV)
+    const gateways = [first, await startGateway(t, config, ENV)]
+    const ids = Array.from({ length: 200 }, (_, i) => `same-${i}`)
+    for (const id of ids) {
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => send(`${gateways[i % 2]?.url}${target(id)}`)),
+      )
+      t.same(new Set(answers), new Set([200]), `${id}: every copy is answered 200`)
+    }
+    await until('all is delivered', async () => (await pendingDeliveries(first)) === 0, 60_000)
+    for (const path of ['/a', '/b']) {
+      const got = tracker.on(path).map(arrival => arrival.query.get('tid') ?? '')
+      t.same(got.sort(), [...ids].sort(), `${path} got each once`)
+    }
+  },
+)
 
 t.test('two gateways on one Redis hold the rate of a network together', async t => {
   const redis = await startRedis(t, { args: ALWAYS })
@@ -141,7 +144,43 @@ t.test('pending → approved → reversed within a millisecond keep their order,
   await order(t, { type: 'redis', redis: { url: redis.url } })
 })
 
-t.test('a hanging and a failing destination change nothing for the others', async t => {
+t.test('F21: statuses out of order, changed and changed back', async t => {
+  const tracker = await startTracker(t)
+  const folder = temporaryFolder(t)
+  const config = install(folder, { store: { type: 'lmdb', path: folder }, tracker: tracker.url })
+  const gateway = await startGateway(t, config, ENV)
+  // Statuses as sent, `:payout` where it differs → what each destination gets.
+  const table: readonly (readonly [string, string, string])[] = [
+    ['late', 'reversed approved pending', 'reversed'],
+    ['straight', 'pending approved reversed', 'pending approved reversed'],
+    ['twice', 'approved approved', 'approved'],
+    ['conflict', 'approved approved:2.50', 'approved'],
+    ['back', 'approved declined approved', 'approved declined approved'],
+    ['undone', 'approved reversed approved', 'approved reversed'],
+  ]
+  for (const [id, statuses] of table) {
+    for (const sent of statuses.split(' ')) {
+      const [status, payout = '1.50'] = sent.split(':')
+      const url = `${gateway.url}${target(id)}`.replace('payout=1.50', `payout=${payout}`)
+      t.equal(await send(`${url}&status=${status}`), 200, `${id} ${sent}`)
+    }
+  }
+  await until('all is delivered', async () => (await pendingDeliveries(gateway)) === 0)
+  for (const path of ['/a', '/b']) {
+    for (const [id, sent, expected] of table) {
+      const got = tracker.on(path).filter(arrival => arrival.query.get('tid') === id)
+      const statuses = got.map(arrival => arrival.query.get('st')).join(' ')
+      t.equal(statuses, expected, `${path} ${id}: ${sent}`)
+      t.same([...new Set(got.map(arrival => arrival.query.get('payout')))], ['1.50'])
+    }
+  }
+  const lookups = await series(gateway, 'postern_dedupe_lookups_total')
+  t.equal(lookups.get('{result="conflict"}'), 1, 'the conflict is counted')
+  t.equal(lookups.get('{result="stale"}'), 3, 'what came too late is counted')
+  t.equal(await ledgerGap(gateway), 0)
+})
+
+t.test('F10: a hanging and a failing destination change nothing for the others', async t => {
   const tracker = await startTracker(t)
   tracker.behave.set('/hangs', 'hang')
   tracker.behave.set('/fails', 500)

@@ -1,9 +1,10 @@
 /** What operators do: check, explain, send, look, replay, reload, run several processes. */
+import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'undici'
 import t from 'tap'
 import { cli } from '../support/cli.ts'
-import { startGateway, temporaryFolder } from '../support/gateway.ts'
+import { MAIN, startGateway, temporaryFolder } from '../support/gateway.ts'
 import { install, target, TOKEN } from '../support/installation.ts'
 import { ledgerGap, pendingDeliveries, series } from '../support/ledger.ts'
 import { startTracker } from '../support/tracker.ts'
@@ -229,6 +230,40 @@ t.test(
     t.equal(code, 0)
   },
 )
+
+t.test('a worker that dies while the others start ends the gateway, not half of it', async t => {
+  const folder = temporaryFolder(t)
+  const config = install(folder, {
+    store: { type: 'lmdb', path: folder },
+    tracker: 'http://127.0.0.1:9',
+    more: { workers: 2 },
+  })
+  const primary = spawn(process.execPath, [MAIN, 'start', '--config', config], {
+    env: { ...process.env, ...ENV },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  t.teardown(() => primary.kill('SIGKILL'))
+  let written = ''
+  primary.stdout.on('data', (chunk: Buffer) => {
+    written += chunk.toString()
+  })
+  const ended = new Promise<number | null>(resolve => primary.once('exit', resolve))
+  const children = () =>
+    readFileSync(`/proc/${primary.pid}/task/${primary.pid}/children`, 'utf8').match(/\d+/g) ?? []
+  await until('there are two workers', () => children().length === 2)
+  const [victim, other] = children().map(Number)
+  process.kill(victim ?? 0, 'SIGKILL')
+  t.teardown(() => {
+    try {
+      process.kill(other ?? 0, 'SIGKILL')
+    } catch {
+      // It has ended, as it should.
+    }
+  })
+  t.equal(await ended, 1)
+  t.match(written, /a worker ended before it could serve/)
+  t.match(written, '"msg":"gateway.stopped"')
+})
 
 t.test('a loop of gateways ends with a refusal', async t => {
   const folder = temporaryFolder(t)

@@ -36,6 +36,9 @@ import { startPrometheus, type Prometheus, type Sample } from '../support/promet
 import { previewPage, shownQuery } from '../support/preview.ts'
 import { readPromql } from '../support/promql.ts'
 import { startRedis } from '../support/redis-server.ts'
+import { install, TOKEN as INSTALLED } from '../support/installation.ts'
+import { series } from '../support/ledger.ts'
+import { say, startOrigin, type Seen } from '../support/origin.ts'
 import { startTracker } from '../support/tracker.ts'
 import { until } from '../support/until.ts'
 
@@ -45,16 +48,19 @@ const run = promisify(execFile)
 const WINDOW = '1m'
 const ROUNDS = 20
 
-/** Cannot show anything here, and why. */
-const EMPTY_PANELS: Readonly<Record<string, string>> = {
-  'Tapped postbacks': 'no proxy is configured',
-  'Tapped, not verified': 'no proxy is configured',
-  'Shadow answers': 'no proxy is configured',
-  'Passed-through requests': 'no proxy is configured',
-  'Passed-through requests, p95': 'no proxy is configured',
-}
+/** Without a proxy these show nothing; a gateway that has one follows. */
+const PROXY_PANELS = [
+  'Tapped postbacks',
+  'Tapped, not verified',
+  'Shadow answers',
+  'Passed-through requests',
+  'Passed-through requests, p95',
+]
 const isExempt = (expr: string, title: string) =>
-  title in EMPTY_PANELS || expr.includes('offset 1w') // a week ago there was nothing
+  PROXY_PANELS.includes(title) ||
+  // None of the destinations here judges later what it took in.
+  title === 'Judged later' ||
+  expr.includes('offset 1w') // a week ago there was nothing
 
 interface Journal {
   readonly reasons: Map<string, number>
@@ -73,12 +79,17 @@ t.test('every number is right and nothing is empty', async t => {
   for (const [name, { answers }] of Object.entries(DESTINATIONS)) {
     if (answers !== undefined) tracker.behave.set(pathOf(name), answers)
   }
-  const config = everyReasonConfig(folder, {
+  const adminToken = join(folder, 'admin-token')
+  writeFileSync(adminToken, 'operators-only\n', { mode: 0o600 })
+  const { admin, ...config } = everyReasonConfig(folder, {
     tracker: tracker.url,
     cutting: await startCutter(t),
     redis: redis.url,
   })
-  const file = writeConfig(folder, config)
+  const file = writeConfig(folder, {
+    ...config,
+    admin: { ...(admin as object), token: `\${file:${adminToken}}` },
+  })
   const environment = { TEST_TOKEN: TOKEN, TEST_SECRET: SECRET }
   const gateway = await startGateway(t, file, environment)
   const prometheus = await startPrometheus(t, {
@@ -86,6 +97,7 @@ t.test('every number is right and nothing is empty', async t => {
     targets: [new URL(gateway.admin).host],
     ruleFiles: copyRules(folder),
     intervalSeconds: 1,
+    credentialsFile: adminToken,
   })
   await scraped(prometheus)
 
@@ -236,26 +248,171 @@ t.test('every number is right and nothing is empty', async t => {
     }
   })
 
-  const folderForPages = process.env['POSTERN_PREVIEW']
   for (const name of readdirSync(join(ROOT, 'grafana/dashboards'))) {
     await t.test(`every panel of ${name} shows something`, async t => {
-      const dashboard = JSON.parse(
-        readFileSync(join(ROOT, 'grafana/dashboards', name), 'utf8'),
-      ) as Parameters<typeof previewPage>[0]
-      for (const { title, targets = [] } of dashboard.panels) {
+      for (const { title, targets = [] } of dashboardOf(name).panels) {
         for (const { expr } of targets) {
           const samples = await prometheus.query(shownQuery(expr, WINDOW))
           if (isExempt(expr, title)) t.equal(samples.length, 0, `${title}: still exempt?`)
           else t.ok(hasNumber(samples), `${title}: ${expr}`)
         }
       }
-      if (folderForPages === undefined) return
-      const chosen = { network: 'main', destination: 'fails' }
-      const page = await previewPage(dashboard, prometheus.url, WINDOW, chosen)
-      writeFileSync(join(folderForPages, name.replace('.json', '.html')), page)
+      await preview(name, prometheus, { network: 'main', destination: 'fails' })
+      if (name !== 'destination.json') return
+      await preview(name, prometheus, { destination: 'locked' }, '-locked')
     })
   }
 })
+
+t.test('in front of a tracker, too', async t => {
+  const folder = temporaryFolder(t)
+  const redis = await startRedis(t, { args: ['--maxmemory', '256mb'] })
+  const destinations = await startTracker(t)
+  const statusOf = ({ target }: Seen) => Number(/[?&]say=(\d+)/.exec(target)?.[1] ?? 200)
+  const origin = await startOrigin(t, (seen, response) => {
+    // Longer than the gateway waits.
+    if (!seen.target.includes('hang')) say(statusOf(seen))(seen, response, undefined as never)
+  })
+  const shadow = await startOrigin(t, (seen, response) => {
+    if (seen.target.includes('differ')) say(500)(seen, response, undefined as never)
+    else if (seen.target.includes('cut')) response.destroy()
+    else if (!seen.target.includes('slow')) say(200)(seen, response, undefined as never)
+  })
+  const networks = ['net', 'flood']
+  const file = install(folder, {
+    store: { type: 'redis', redis: { url: redis.url } },
+    tracker: destinations.url,
+    more: {
+      networks: Object.fromEntries(
+        networks.map(name => [name, { rule: 'net', tokens: ['${TEST_TOKEN}'] }]),
+      ),
+      proxy: {
+        upstream: origin.url,
+        timeout_ms: 500,
+        body_bytes: 1024,
+        postbacks: [{ path: '/{network}/{token}' }],
+        delivery: { retry_schedule_ms: [50] },
+        shadow: { upstream: shadow.url, timeout_ms: 3000, in_flight: 1 },
+      },
+    },
+  })
+  const gateway = await startGateway(t, file, { TEST_TOKEN: INSTALLED })
+  const prometheus = await startPrometheus(t, {
+    folder,
+    targets: [new URL(gateway.admin).host],
+    ruleFiles: copyRules(folder),
+    intervalSeconds: 1,
+  })
+  await scraped(prometheus)
+
+  const taps = new Map<string, number>()
+  const codes = new Map<string, number>()
+  const compared = new Map<string, number>()
+  const shown = async (metric: string, label: string) => {
+    const found = new Map<string, number>()
+    for (const [labels, value] of await series(gateway, metric)) {
+      const name = new RegExp(`${label}="(\\w+)"`).exec(labels)?.[1] ?? ''
+      if (value > 0) count(found, name, value)
+    }
+    return found
+  }
+  const agree = async (metric: string, label: string, journal: ReadonlyMap<string, number>) => {
+    await until(`${metric} is that of the journal`, async () => {
+      const found = await shown(metric, label)
+      return found.size === journal.size && [...journal].every(([key, n]) => found.get(key) === n)
+    }).catch(async () => t.same(await shown(metric, label), journal, metric))
+  }
+  const pass = async (path: string, expected: number, init: RequestInit = {}) => {
+    const response = await fetch(gateway.url + path, init)
+    await response.arrayBuffer()
+    t.equal(response.status, expected, path.slice(0, 60))
+    count(codes, String(expected))
+  }
+  /** `answer`: of the shadow; `hurries`: does not wait for it. */
+  const tap = async (tid: string, result: string, answer: string, more = '', token = INSTALLED) => {
+    const path = `/net/${token}?cid=c&tid=${tid}&payout=1.50${more}`
+    await pass(path, Number(/say=(\d+)/.exec(more)?.[1] ?? 200))
+    count(taps, result)
+    count(compared, answer)
+    if (!tid.startsWith('slow')) await agree('postern_proxy_shadow_answers_total', 'result', compared) // prettier-ignore
+  }
+  const other = { method: 'POST', body: 'x'.repeat(5000) }
+
+  await pass('/landing', 200)
+  await pass('/landing?say=404', 404)
+  await pass('/hang', 504)
+  await pass('/upload', 413, other)
+  await tap('one', 'copied', 'agree')
+  await tap('forged', 'copied', 'agree', '', 'wrong')
+  await tap('refused', 'refused', 'differ', '&say=404')
+  await tap('many', 'unread', 'agree', `&${Array.from({ length: 120 }, (_, i) => `p${i}=1`).join('&')}`) // prettier-ignore
+  await tap('differ', 'copied', 'differ')
+  await tap('cut', 'copied', 'failed')
+  // While the shadow is at one, others are not compared.
+  await tap('slow', 'copied', 'failed')
+  await tap('skipped', 'copied', 'skipped')
+  await agree('postern_proxy_shadow_answers_total', 'result', compared)
+
+  await origin.stop()
+  await pass('/landing', 502)
+  const answer = await fetch(`${gateway.url}/net/${INSTALLED}?cid=c&tid=stored&payout=1.50`)
+  t.equal(answer.status, 200, 'a postback is stored')
+  count(taps, 'stored')
+  await origin.start()
+  count(compared, 'agree')
+  await agree('postern_proxy_shadow_answers_total', 'result', compared)
+  await until('nothing waits for the tracker', async () => {
+    const [waiting] = await prometheus.query('sum(postern_deliveries_pending{destination="proxy-upstream-tap"})') // prettier-ignore
+    return waiting?.value === 0
+  })
+
+  // A store that takes nothing: a thousand copies wait for it, and the others are given up.
+  const given = 3
+  await redis.admin.config('SET', 'maxmemory', '1mb')
+  for (let sent = 0; sent < 1000 + given; sent += 59) {
+    const ids = Array.from({ length: 59 }, (_, i) => sent + i)
+    await Promise.all(
+      ids.map(id => pass(`/flood/${INSTALLED}?cid=c&tid=flood-${id}&payout=1.50`, 200)),
+    )
+  }
+  count(taps, 'dropped', given)
+  await agree('postern_proxy_taps_total', 'result', taps)
+  await redis.admin.config('SET', 'maxmemory', '256mb')
+  count(taps, 'copied', 1000)
+  await agree('postern_proxy_taps_total', 'result', taps)
+  await agree('postern_proxy_requests_total', 'code', codes)
+  await agree('postern_proxy_taps_unverified_total', 'reason', new Map([['secret_mismatch', 1]]))
+  const answered = [...codes.values()].reduce((a, b) => a + b, 0)
+  const timed = await shown('postern_proxy_request_duration_seconds_count', 'upstream')
+  t.same(timed, new Map([['tracker', answered]]), 'each was timed once')
+
+  await settled(prometheus, gateway)
+  const dashboard = dashboardOf('runtime.json')
+  for (const { title, targets = [] } of dashboard.panels) {
+    if (!PROXY_PANELS.includes(title)) continue
+    for (const { expr } of targets) {
+      t.ok(hasNumber(await prometheus.query(shownQuery(expr, WINDOW))), title)
+    }
+  }
+  await preview('runtime.json', prometheus, {}, 'proxy')
+})
+
+type Dashboard = Parameters<typeof previewPage>[0]
+const dashboardOf = (name: string) =>
+  JSON.parse(readFileSync(join(ROOT, 'grafana/dashboards', name), 'utf8')) as Dashboard
+
+/** With POSTERN_PREVIEW=folder: the dashboard as a page, to be looked at. */
+async function preview(
+  name: string,
+  prometheus: Prometheus,
+  chosen: Readonly<Record<string, string>>,
+  suffix = '',
+): Promise<void> {
+  const folder = process.env['POSTERN_PREVIEW']
+  if (folder === undefined) return
+  const page = await previewPage(dashboardOf(name), prometheus.url, WINDOW, chosen)
+  writeFileSync(join(folder, name.replace('.json', `${suffix}.html`)), page)
+}
 
 const hasNumber = (samples: readonly Sample[]) => samples.some(({ value }) => !Number.isNaN(value))
 

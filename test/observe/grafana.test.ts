@@ -3,14 +3,16 @@
  * dashboard-linter (https://github.com/grafana/dashboard-linter/blob/main/docs/index.md), the checks
  * of pint that need no server (https://cloudflare.github.io/pint/), and promtool's own tests.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { CATALOGUE, type MetricSpec } from '../../src/observe/catalogue.ts'
 import { AUTHENTICATION_REASONS } from '../../src/observe/configured.ts'
 import { observabilityFiles } from '../../src/observe/generated.ts'
-import { ROOT } from '../support/gateway.ts'
+import { loadRuleSet } from '../../src/ruleset.ts'
+import { ROOT, temporaryFolder } from '../support/gateway.ts'
 import { promtool } from '../support/prometheus.ts'
 import { readPromql } from '../support/promql.ts'
 
@@ -252,26 +254,127 @@ t.test('provisioning finds the files, and Prometheus finds the rules', async t =
     providers: { type: string; allowUiUpdates: boolean; options: { path: string } }[]
   }
   const path = providers.providers[0]?.options.path ?? ''
-  const compose = parse(read('compose.monitoring.yaml')) as {
-    services: Record<string, { volumes?: string[]; image?: string; ports?: string[] }>
-  }
-  const mounts = Object.values(compose.services).flatMap(service => service.volumes ?? [])
+  const { services } = composed()
+  const mounts = Object.values(services).flatMap(service => service.volumes ?? [])
   t.ok(mounts.includes(`./grafana/dashboards:${path}:ro`), 'the provider reads what is mounted')
   for (const mount of mounts) {
     const [from = ''] = mount.split(':')
     if (from.startsWith('.')) t.ok(existsSync(join(ROOT, from)), `${from} exists`)
   }
-  for (const port of Object.values(compose.services).flatMap(service => service.ports ?? [])) {
+  for (const port of Object.values(services).flatMap(service => service.ports ?? [])) {
     t.match(port, /^127\.0\.0\.1:/, 'nothing is published beyond this machine')
   }
+})
+
+interface Service {
+  readonly image?: string
+  readonly command?: string | readonly string[]
+  readonly volumes?: readonly string[]
+  readonly ports?: readonly string[]
+  readonly secrets?: readonly string[]
+  readonly read_only?: boolean
+}
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>
+  readonly secrets?: Readonly<Record<string, { readonly file: string }>>
+}
+
+/** Both files as `docker compose -f … -f …` sees them: the second one's options win. */
+function composed(): Compose {
+  const load = (file: string) => parse(read(file), { merge: true }) as Compose
+  const [first, second] = [load('compose.yaml'), load('compose.monitoring.yaml')]
+  const names = new Set([...Object.keys(first.services), ...Object.keys(second.services)])
+  return {
+    ...second,
+    services: Object.fromEntries(
+      [...names].map(name => [name, { ...first.services[name], ...second.services[name] }]),
+    ),
+  }
+}
+
+t.test('the containers are named exactly, confined, and Redis flushes every write', async t => {
+  const { services } = composed()
+  for (const [name, { image, read_only: isReadOnly }] of Object.entries(services)) {
+    if (image !== undefined)
+      t.match(image, /:v?\d+\.\d+\.\d+(-[a-z]+)?(@sha256:[0-9a-f]{64})?$/, name)
+    if (name !== 'redis') t.equal(isReadOnly, true, `${name} writes only to its volumes`)
+  }
+  t.match(services['redis']?.command, /--appendonly yes --appendfsync always --maxmemory-policy noeviction/) // prettier-ignore
+})
+
+t.test('Prometheus shows the gateways the token that they ask for', async t => {
+  const secret = '/run/secrets/admin-token'
+  const { services, secrets } = composed()
+  t.ok(secrets?.['admin-token']?.file)
+  for (const name of ['gateway-1', 'gateway-2', 'prometheus']) {
+    t.same(services[name]?.secrets, ['admin-token'], `${name} has the file`)
+  }
+  const { scrape_configs: scrapes } = parse(read('grafana/prometheus/prometheus.yml')) as {
+    scrape_configs: { authorization: unknown; static_configs: { targets: string[] }[] }[]
+  }
+  t.same(scrapes[0]?.authorization, { credentials_file: secret })
+  const targets = ['gateway-1:9090', 'gateway-2:9090']
+  t.same(scrapes[0]?.static_configs[0]?.targets, targets)
+
+  const { admin, ...watched } = parse(read('grafana/postern.yaml')) as { admin: unknown }
+  const { admin: _, ...plain } = parse(read('postern.redis.yaml')) as { admin: unknown }
+  t.same(admin, { listen: '0.0.0.0:9090', token: `\${file:${secret}}` })
+  t.same(watched, plain, 'else it is the configuration of compose.yaml')
+  for (const name of ['gateway-1', 'gateway-2']) {
+    t.same(services[name]?.volumes, ['./grafana/postern.yaml:/etc/postern/postern.yaml:ro'])
+  }
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'token'), 'x')
+  const file = join(folder, 'postern.yaml')
+  writeFileSync(file, read('grafana/postern.yaml').replace(secret, join(folder, 'token')))
+  const loaded = await loadRuleSet(file, { catalogue: join(ROOT, 'rules'), env: {} })
+  t.ok(loaded.ok, 'and is sound')
+})
+
+t.test('Alertmanager knows its receivers, and silences only what exists', async t => {
+  const config = 'grafana/alertmanager/alertmanager.yml'
+  interface Route {
+    readonly receiver: string
+    readonly routes?: readonly Route[]
+  }
+  const {
+    route,
+    receivers,
+    inhibit_rules: inhibitions,
+  } = parse(read(config)) as {
+    route: Route
+    receivers: { name: string }[]
+    inhibit_rules: { source_matchers: string[]; target_matchers: string[] }[]
+  }
+  const names = receivers.map(({ name }) => name)
+  for (const { receiver } of [route, ...(route.routes ?? [])]) t.ok(names.includes(receiver))
+  const known = new Set(alerts.map(({ alert }) => alert))
+  for (const { source_matchers: sources, target_matchers: targets } of inhibitions) {
+    for (const matcher of [...sources, ...targets]) {
+      const [, listed = ''] = /^alertname=~?"([^"]+)"$/.exec(matcher) ?? []
+      t.not(listed, '', matcher)
+      for (const name of listed.split('|')) t.ok(known.has(name), name)
+    }
+  }
+  // Debian has it in a package of its own, which nothing else here needs.
+  const { error, status, stderr } = spawnSync('amtool', ['check-config', join(ROOT, config)])
+  if (error) return t.comment('amtool is not on the PATH: Alertmanager itself was not asked')
+  t.equal(status, 0, stderr.toString())
 })
 
 // --- rules ----------------------------------------------------------------------------------
 
 t.test('promtool takes the rules', async t => {
-  const config = join(ROOT, 'grafana/prometheus/prometheus.yml')
+  // It looks for the token, too, which is only there in the container.
+  const folder = temporaryFolder(t)
+  cpSync(join(ROOT, 'grafana/prometheus'), folder, { recursive: true })
+  writeFileSync(join(folder, 'token'), 'x')
+  const config = join(folder, 'prometheus.yml')
+  const text = read('grafana/prometheus/prometheus.yml')
+  writeFileSync(config, text.replace('/run/secrets/admin-token', join(folder, 'token')))
   const { code, output } = promtool(['check', 'config', config])
   t.equal(code, 0, output)
+  t.match(output, /rules found/)
 })
 
 t.test('rules ask only for what exists, and are said once', async t => {

@@ -4,8 +4,15 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Clock } from '../../src/base/clock.ts'
+import type { EgressReason } from '../../src/deliver/egress.ts'
+import type { HandOverCause } from '../../src/deliver/events.ts'
 import { ATTEMPT_RESULTS, type Attempt } from '../../src/model/delivery.ts'
-import { CATALOGUE, MAX_CURRENCIES } from '../../src/observe/catalogue.ts'
+import {
+  CATALOGUE,
+  MAX_CURRENCIES,
+  type MetricKey,
+  type MetricSpec,
+} from '../../src/observe/catalogue.ts'
 import { createCollector, type LaneView } from '../../src/observe/collector.ts'
 import { AUTHENTICATION_REASONS } from '../../src/observe/configured.ts'
 import { createEvents, type PostbackFact } from '../../src/observe/events.ts'
@@ -15,6 +22,8 @@ import { createMerger } from '../../src/observe/merge.ts'
 import { metricsPage } from '../../src/observe/metrics-page.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { watchStore } from '../../src/observe/watch-store.ts'
+import type { TapResult } from '../../src/proxy/ports.ts'
+import type { ShadowResult } from '../../src/proxy/shadow.ts'
 import { REASON_CODES, REASONS } from '../../src/reasons.ts'
 import { StoreError, type Ledger, type Store } from '../../src/store/store.ts'
 import { promtool } from '../support/prometheus.ts'
@@ -57,6 +66,7 @@ const CONFIGURED = {
     { id: 'other', maxSilenceSeconds: 0, currency: 'USD' },
   ],
   destinations: ['a', 'b'],
+  proxy: { upstreams: ['tracker'], isShadowed: true },
 }
 
 function postback(fact: Partial<PostbackFact> = {}): PostbackFact {
@@ -103,7 +113,16 @@ t.test('a postback counts once under everything it is', async t => {
     '{destination="b"}': 1,
   })
   const labels = 'network="net",currency="EUR",status="approved"'
-  t.same(await values('postern_conversion_payout_sum'), { [`{${labels}}`]: 2.5 })
+  t.same(await values('postern_conversion_payout_sum'), {
+    [`{${labels}}`]: 2.5,
+    // Other statuses of a currency that is met begin at 0.
+    ...Object.fromEntries(
+      ['pending', 'hold', 'declined', 'reversed'].map(status => [
+        `{network="net",currency="EUR",status="${status}"}`,
+        0,
+      ]),
+    ),
+  })
   const buckets = await values('postern_conversion_payout_bucket')
   t.equal(buckets[`{${labels},le="1"}`], 0)
   t.equal(buckets[`{${labels},le="2.5"}`], 1, 'a bound is inclusive')
@@ -122,7 +141,8 @@ t.test('a payout keeps its size and loses its sign', async t => {
     q: {},
   } as const
   events.postback(postback({ conversion }))
-  t.same(Object.values(await values('postern_conversion_payout_sum')), [7])
+  const sums = Object.values(await values('postern_conversion_payout_sum'))
+  t.same(sums.filter(sum => sum !== 0), [7]) // prettier-ignore
 })
 
 t.test('only what the network itself sent breaks its silence', async t => {
@@ -153,7 +173,10 @@ t.test('only what the network itself sent breaks its silence', async t => {
 
 t.test('what is configured exists with 0, what was removed goes', async t => {
   const { events, values, metrics } = createScene()
-  events.configured(CONFIGURED)
+  events.configured({ ...CONFIGURED, judgingLater: ['b'] })
+  const later = await values('postern_destination_confirmations_total')
+  t.same(Object.values(later), [0, 0, 0, 0, 0])
+  t.equal(later['{destination="b",result="refused"}'], 0, 'only where something is judged later')
   const rejected = await values('postern_postbacks_rejected_total')
   t.equal(Object.keys(rejected).length, 2 * AUTHENTICATION_REASONS.length)
   t.ok(AUTHENTICATION_REASONS.includes('signature_invalid'))
@@ -186,6 +209,39 @@ t.test('what is configured exists with 0, what was removed goes', async t => {
   )
 })
 
+t.test('every metric exists before the first event', async t => {
+  const { events, metrics, values } = createScene()
+  /** Labels that nobody can know before. */
+  const unknown = ['postern_admin_requests_total']
+  events.configured(CONFIGURED)
+  for (const [key, { name, type, labels }] of Object.entries<MetricSpec>(CATALOGUE)) {
+    if (type === 'gauge' && labels.length > 0) continue
+    const isThere = metrics[key as MetricKey].size() > 0
+    t.equal(isThere, !unknown.includes(name) && !name.includes('_store_operation_'), name)
+  }
+  // Told by stages, which this level may not ask: these lists must be whole.
+  const causes: Record<HandOverCause, true> = { circuit: true, paused: true, memory_full: true, claim_lapsed: true, removed: true, drain: true } // prettier-ignore
+  const kinds: Record<EgressReason, true> = { private: true, loopback: true, link_local: true, metadata: true, reserved: true, embedded_v4: true, port: true } // prettier-ignore
+  const taps: Record<TapResult, true> = { copied: true, stored: true, refused: true, unread: true, dropped: true } // prettier-ignore
+  const answers: Record<ShadowResult, true> = { agree: true, differ: true, failed: true, skipped: true } // prettier-ignore
+  for (const [name, label, all] of [
+    ['postern_deliveries_handed_over_total', 'cause', causes],
+    ['postern_egress_blocked_total', 'reason', kinds],
+    ['postern_proxy_taps_total', 'result', taps],
+    ['postern_proxy_shadow_answers_total', 'result', answers],
+  ] as const) {
+    const found = Object.keys(await values(name)).map(
+      series => new RegExp(`${label}="(\\w+)"`).exec(series)?.[1],
+    )
+    t.same(new Set(found), new Set(Object.keys(all)), name)
+  }
+  events.configured({ networks: CONFIGURED.networks, destinations: [] })
+  t.equal(metrics.handedOver.size(), 0, 'and goes with its destination')
+  t.equal(metrics.proxyTaps.size(), 10, 'but not with a proxy, which stays until the end')
+  events.configured({ networks: [], destinations: [] })
+  t.equal(metrics.proxyTaps.size(), 0)
+})
+
 t.test('a flood of labels folds into one series and is counted', async t => {
   const { events, values, metrics } = createScene(10)
   for (let i = 0; i < 500; i++) events.postback(postback({ network: `n${i}` }))
@@ -206,7 +262,8 @@ t.test('a network has a few currencies of its own', async t => {
     events.postback(postback({ conversion }))
   }
   const sums = await values('postern_conversion_payout_sum')
-  t.equal(Object.keys(sums).length, MAX_CURRENCIES + 1)
+  const approved = Object.keys(sums).filter(labels => labels.includes('status="approved"'))
+  t.equal(approved.length, MAX_CURRENCIES + 1)
   t.equal(sums['{network="net",currency="other",status="approved"}'], 40 - MAX_CURRENCIES)
 })
 
@@ -240,6 +297,15 @@ t.test('attempts, ends, circuits and refusals', async t => {
   })
   events.handedOver({ destination: 'a', cause: 'drain', count: 7 })
   t.same(Object.values(await values('postern_deliveries_handed_over_total')), [7])
+  const asked = { destination: 'a', record: 'r-1-0', request: 'q-1', reasons: ['EVENT_TOO_OLD'] }
+  events.confirmed({ ...asked, result: 'refused' })
+  t.same(await values('postern_destination_confirmations_total'), {
+    '{destination="a",result="refused"}': 1,
+  })
+  t.match(
+    lines.find(line => line['msg'] === 'delivery.confirmed'),
+    { level: 'warn', request: 'q-1', reasons: 'EVENT_TOO_OLD' },
+  )
 })
 
 t.test('the gateway tells of itself', async t => {

@@ -41,6 +41,7 @@ const env = {
   EMPTY_VARIABLE: '',
   BAD_LISTEN: 'CANARY-env-listen',
   WORKERS: '2',
+  TWO_LINES: 'CANARY-one\r\nCANARY-two',
 }
 
 const loaders = {

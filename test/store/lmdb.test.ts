@@ -7,9 +7,11 @@ import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
 import { open } from 'lmdb'
 import t, { type Test } from 'tap'
+import { readLedgers } from '../../src/store/embedded/ledgers.ts'
 import { createLmdbStore, type LmdbStoreOptions } from '../../src/store/lmdb.ts'
 import { bucketOf } from '../../src/store/lmdb/buckets.ts'
 import { openDatabases } from '../../src/store/lmdb/databases.ts'
+import { createLmdbTables } from '../../src/store/lmdb/tables.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createTestClock } from './clock.ts'
 import { balanced, conformance } from './conformance.ts'
@@ -18,6 +20,7 @@ import type { Harness } from './harness.ts'
 import { modelTest } from './model.ts'
 
 const DAY = 86_400_000
+const closed = { name: 'StoreError', reason: 'closed' }
 
 const lmdb: Harness = {
   name: 'lmdb',
@@ -176,6 +179,53 @@ async function holdsAll(t: Test, path: string, prefix: string, lines: readonly L
   }
 }
 
+t.test('the books of a long journal are of one moment', async t => {
+  const { databases } = await openDatabases(await folder(t))
+  t.teardown(() => databases.root.close())
+  const tables = createLmdbTables(databases)
+  const write = (work: () => void) => databases.root.transaction(work)
+  const row = (count: number) => ({ enqueued: count, delivered: 0, discarded: 0, dead: 0 })
+  await write(() => {
+    for (let i = 0; i < 7; i++) tables.journal.put(`o-${i}-0`, { destinations: ['x'], body: '{}' })
+    tables.ledger.put('x', row(7))
+  })
+  const reading = readLedgers(tables, 0, 2)
+  t.equal(reading.next().done, false)
+  // What is written between two slices is in none of them.
+  await write(() => {
+    for (let i = 0; i < 6; i++) tables.journal.delete(`o-${i}-0`)
+    for (let i = 7; i < 10; i++) tables.journal.put(`o-${i}-0`, { destinations: ['x'], body: '{}' })
+    tables.ledger.put('x', row(10))
+  })
+  databases.root.resetReadTxn()
+  let step = reading.next()
+  let steps = 1
+  for (; !step.done; steps++) step = reading.next()
+  t.equal(steps, 3, 'two records a step, one in the last')
+  t.match(step.value, [{ enqueued: 7, pending: { journal: 7, queued: 0 } }])
+  databases.root.resetReadTxn()
+  const again = [...readLedgers(tables, 0, 2)]
+  t.equal(again.length, 2, 'of the four that are left')
+})
+
+t.test('the books of a long journal hold nobody up', async t => {
+  const store = await opened({ path: await folder(t) })
+  await store.accept(Array.from({ length: 2300 }, (_, i) => entry(store, `c${i}`)))
+  let turns = 0
+  let isRead = false
+  const count = () => {
+    turns += 1
+    if (!isRead) setImmediate(count)
+  }
+  setImmediate(count)
+  t.match(await store.ledgers(), [{ pending: { journal: 2300 } }])
+  isRead = true
+  t.ok(turns >= 4, `others had ${turns} turns meanwhile`)
+  const cut = t.rejects(store.ledgers(), closed)
+  await store.close()
+  await cut
+})
+
 t.test('loses nothing when processes are killed', async t => {
   // Both make the store, at the same time.
   const path = join(await folder(t), 'deep', 'store')
@@ -204,6 +254,19 @@ t.test('loses nothing when processes are killed', async t => {
   t.ok(moved >= taken * 5, 'all of it is taken over')
   t.same(await journalOf(heir), [])
   await balanced(t, heir)
+})
+
+t.test('an exit in the middle of a write neither hangs nor holds the lock', async t => {
+  const path = await folder(t)
+  const program = fileURLToPath(new URL('./lmdb-exit.ts', import.meta.url))
+  const child = spawn(process.execPath, [...process.execArgv, program, path], { stdio: 'ignore' })
+  t.teardown(() => child.kill('SIGKILL'))
+  await new Promise(resolve => child.once('exit', resolve))
+  const store = await opened({ path })
+  t.teardown(() => store.close())
+  t.match(await store.accept([entry(store, 'before')]), [{ verdict: 'duplicate' }])
+  t.match(await store.accept([entry(store, 'under way')]), [{ verdict: 'new' }], 'it can write')
+  await balanced(t, store)
 })
 
 t.test('stops for good when the disk fails, and has what it answered', async t => {

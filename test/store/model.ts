@@ -407,7 +407,9 @@ async function mend(model: Model, process: Process, index: number, how: 'replay'
   letter.isReplayed = true
 }
 
-export function modelTest(t: Test, harness: Harness, numRuns: number): Promise<unknown> {
+/** POSTERN_MODEL_RUNS, where set, replaces `usualRuns`. */
+export function modelTest(t: Test, harness: Harness, usualRuns: number): Promise<unknown> {
+  const numRuns = Number(process.env['POSTERN_MODEL_RUNS'] ?? usualRuns)
   return t.test(`${harness.name} agrees with the model`, async t => {
     await fc.assert(
       fc.asyncProperty(fc.commands(commands, { maxCommands: 60, size: '+2' }), async list => {

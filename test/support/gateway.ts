@@ -58,8 +58,11 @@ export async function startGateway(
   t: Teardown,
   configFile: string,
   env: Record<string, string> = {},
+  /** A command that runs the one behind it, such as one that enters a network namespace. */
+  within: readonly string[] = [],
 ): Promise<Gateway> {
-  const child = spawn(process.execPath, [MAIN, 'start', '--config', configFile], {
+  const command = [...within, process.execPath, MAIN, 'start', '--config', configFile]
+  const child = spawn(command[0] ?? '', command.slice(1), {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

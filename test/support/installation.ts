@@ -42,10 +42,15 @@ const DESTINATION = {
   kind: 'tracker',
   verified: 'vendor',
   docs: 'https://example.com/',
-  settings: { base: { title: 'Base URL' }, path: { title: 'Path' } },
+  settings: {
+    base: { title: 'Base URL' },
+    path: { title: 'Path' },
+    life: { title: 'Which start of the gateway this is', default: '0' },
+  },
   request: {
     method: 'GET',
     url: '{settings.base}/{settings.path}',
+    headers: { 'x-life': '{settings.life}' },
     query: { cid: '{click_id}', tid: '{transaction_id}', payout: '{payout}', st: '{status}' },
   },
   examples: [
@@ -56,6 +61,7 @@ const DESTINATION = {
       request: {
         method: 'GET',
         url: 'https://t.example.com/a?cid=c1&tid=t1&payout=1.50&st=approved',
+        headers: { 'x-life': '0' },
       },
     },
   ],
@@ -81,7 +87,7 @@ export function install(folder: string, options: InstallationOptions): string {
       name,
       {
         rule: 'test-tracker',
-        settings: { base: options.tracker, path: name },
+        settings: { base: options.tracker, path: name, life: '${TEST_LIFE:-0}' },
         allow_private: ['127.0.0.1/32'],
         ...options.destination,
       },

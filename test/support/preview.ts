@@ -55,7 +55,8 @@ export async function previewPage(
     dashboard.panels.map(async panel => {
       const { x, y, w, h } = panel.gridPos
       const place = `grid-area:${y + 1}/${x + 1}/span ${h}/span ${w}`
-      if (panel.type === 'row') return `<h2 style="${place}">${text(panel.title)}</h2>`
+      if (panel.type === 'row')
+        return `<h2 style="${place}">${text(shownQuery(panel.title, window, chosen))}</h2>`
       const lines = (
         await Promise.all(
           (panel.targets ?? []).map(target =>

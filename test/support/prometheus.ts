@@ -69,6 +69,8 @@ export interface PrometheusOptions {
   readonly targets: readonly string[]
   readonly ruleFiles: readonly string[]
   readonly intervalSeconds: number
+  /** Holds the token of the admin listeners. */
+  readonly credentialsFile?: string
 }
 
 export async function startPrometheus(
@@ -76,7 +78,7 @@ export async function startPrometheus(
   options: PrometheusOptions,
 ): Promise<Prometheus> {
   requirePrometheus()
-  const { folder, targets, ruleFiles, intervalSeconds } = options
+  const { folder, targets, ruleFiles, intervalSeconds, credentialsFile } = options
   const config = join(folder, 'prometheus.yml')
   const interval = `${intervalSeconds}s`
   writeFileSync(
@@ -88,7 +90,15 @@ export async function startPrometheus(
         scrape_timeout: interval,
       },
       rule_files: ruleFiles,
-      scrape_configs: [{ job_name: 'postern', static_configs: [{ targets }] }],
+      scrape_configs: [
+        {
+          job_name: 'postern',
+          static_configs: [{ targets }],
+          ...(credentialsFile === undefined
+            ? {}
+            : { authorization: { credentials_file: credentialsFile } }),
+        },
+      ],
     }),
   )
   const port = await freePort()

@@ -11,6 +11,8 @@ export interface Arrival {
   readonly target: string
   readonly headers: IncomingHttpHeaders
   readonly body: string
+  /** Which start of a gateway sent it, counted over the test; 0 where that is not told. */
+  readonly life: number
   /** What it was answered: a status, or 0 for an answer that never came. */
   readonly answered: number
   /** Monotonic milliseconds, as `performance.now()`. */
@@ -46,6 +48,7 @@ export async function startTracker(t: Teardown): Promise<Tracker> {
         target: request.url ?? '',
         headers: request.headers,
         body: Buffer.concat(chunks).toString('utf8'),
+        life: Number(request.headers['x-life'] ?? 0),
       }
       const rule = behave.get(url.pathname) ?? 200
       const answer = typeof rule === 'function' ? rule(arrival) : rule

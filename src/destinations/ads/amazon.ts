@@ -14,6 +14,12 @@ const API_VERSION = 'v1'
 const PURCHASE = 'OFF_AMAZON_PURCHASES'
 const person = IDENTITY.amazon
 
+/** Another one is refused, so its amount is left out. */
+const CURRENCIES = new Set([
+  'AED', 'AUD', 'BRL', 'CAD', 'CNY', 'DKK', 'EUR', 'GBP', 'INR', 'JPY', 'MXN', 'NOK', 'NZD', 'SAR', 'SEK',
+  'SGD', 'TRY', 'USD',
+]) // prettier-ignore
+
 const PASSING = /THROTTL|TOO_MANY|INTERNAL|UNAVAILABLE/i
 
 const readAnswer: ReadAnswer = (response, now) => {
@@ -33,7 +39,7 @@ export const amazon = defineAdPlatform({
   verified: 'community',
   apiVersion: API_VERSION,
   notes:
-    'For Europe set base_url to https://advertising-api-eu.amazon.com, for the Far East to https://advertising-api-fe.amazon.com. Only people can be matched: there is no click id. A value is sent for purchases only. In Europe consent is demanded: set consent. There is no test mode and no way to take a conversion back.',
+    'For Europe set base_url to https://advertising-api-eu.amazon.com, for the Far East to https://advertising-api-fe.amazon.com. Only people can be matched: there is no click id. A value is sent for purchases only, and in the 18 currencies that Amazon knows. In Europe consent is demanded: set consent. There is no test mode and no way to take a conversion back.',
   host: 'https://advertising-api.amazon.com',
   settings: {
     account_id: { title: 'Ads account id', example: '12345678' },
@@ -86,6 +92,7 @@ export const amazon = defineAdPlatform({
     if (matchKeys.length === 0) return insufficient('email, phone, gaid, idfa or a name')
     if (!countryCode) return insufficient('country, or the setting country')
     const isPurchase = name === PURCHASE
+    const hasValue = isPurchase && CURRENCIES.has(event.currency ?? '')
     const agreed = event.consent?.toUpperCase()
     return post(base + path, headers, {
       events: [
@@ -100,8 +107,8 @@ export const amazon = defineAdPlatform({
           eventTime: new Date(event.at).toISOString(),
           eventId: event.id,
           matchKeys,
-          value: isPurchase ? amount(event.value) : undefined,
-          currencyCode: isPurchase ? event.currency : undefined,
+          value: hasValue ? amount(event.value) : undefined,
+          currencyCode: hasValue ? event.currency : undefined,
           unitsSold: isPurchase ? 1 : undefined,
           consent: { amazonConsent: { amznAdStorage: agreed, amznUserData: agreed } },
         },

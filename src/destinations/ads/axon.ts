@@ -5,14 +5,10 @@
 import { IDENTITY } from './identity.ts'
 import { amount, post } from './json.ts'
 import { defineAdPlatform, insufficient } from './platform.ts'
-import { dropped, readAdStatus, type ReadAnswer } from './verdict.ts'
+import { readAdStatus } from './verdict.ts'
 
 const API_VERSION = 'v1'
 const person = IDENTITY.axon
-
-/** 403 is not among its answers for a wrong key. */
-const readAnswer: ReadAnswer = (response, now) =>
-  response.status === 403 ? dropped(response) : readAdStatus(response, now)
 
 export const axon = defineAdPlatform({
   type: 'axon',
@@ -38,6 +34,7 @@ export const axon = defineAdPlatform({
   },
   eventNames: /^[a-z_]+$/,
   identity: ['email', 'phone', 'user_id', 'ip', 'user_agent'],
+  clickId: 'click_id_from',
   prepare: settings => ({
     path: `/${settings.api_version}/event?pixel_id=${encodeURIComponent(settings.pixel_id)}`,
     headers: { 'content-type': 'application/json', authorization: settings.api_key },
@@ -76,7 +73,7 @@ export const axon = defineAdPlatform({
       ],
     })
   },
-  verdict: readAnswer,
+  verdict: readAdStatus,
   examples: [
     {
       title: 'a lead of a person',

@@ -7,12 +7,13 @@
 import { readUploadAnswer } from './google-answer.ts'
 import { IDENTITY } from './identity.ts'
 import { amount, post, type Body } from './json.ts'
-import { GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
-import { defineAdPlatform, insufficient, type AdEvent } from './platform.ts'
+import { CLICK_REST, GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
+import { defineAdPlatform, insufficient, refuse, type AdEvent } from './platform.ts'
 
 const API_VERSION = 'v25'
 const SCOPE = 'https://www.googleapis.com/auth/adwords'
 const person = IDENTITY.google
+const ADJUSTABLE_MS = 54 * 86_400_000
 
 export const googleAds = defineAdPlatform({
   type: 'google_ads',
@@ -35,6 +36,7 @@ export const googleAds = defineAdPlatform({
     },
     developer_token: { title: 'Developer token', secret: true, example: 'DEVTOKEN' },
     api_version: { title: 'API version', default: API_VERSION, pattern: '^v[0-9]+$' },
+    ...CLICK_REST,
     ...GOOGLE_SETTINGS,
   },
   events: {},
@@ -43,7 +45,7 @@ export const googleAds = defineAdPlatform({
   clickId: 'gclid',
   maxAgeHours: 90 * 24,
   test: 'yes',
-  takesReversals: () => true,
+  reversals: { how: 'retraction by order id, 1 to 54 days after the conversion' },
   policy: { budget_hours: 7 * 24 },
   prepare: (settings, fault) => {
     const login = settings.login_customer_id.replaceAll('-', '')
@@ -56,13 +58,18 @@ export const googleAds = defineAdPlatform({
         'developer-token': settings.developer_token,
         ...(login === '' ? {} : { 'login-customer-id': login }),
       },
+      restMs: Number(settings.click_rest_hours) * 3_600_000,
       grant: googleGrant(settings, SCOPE, fault),
     }
   },
   grant: ({ grant }) => grant,
+  clickRestMs: ({ restMs }) => restMs,
   request: (event, { customer, path, headers }, base) => {
     const action = `${customer}/conversionActions/${event.name}`
     if (event.isReversal) {
+      if (event.now - event.at > ADJUSTABLE_MS) {
+        return refuse('expired', 'older than 54 days, the longest that Google adjusts')
+      }
       return post(`${base}${path}:uploadConversionAdjustments`, headers, {
         conversionAdjustments: [
           {

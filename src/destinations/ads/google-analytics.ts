@@ -50,7 +50,7 @@ export const googleAnalytics = defineAdPlatform({
   ], // prettier-ignore
   maxAgeHours: 72,
   test: 'yes',
-  takesReversals: () => true,
+  reversals: { how: 'event `refund` by transaction id' },
   policy: { budget_hours: 72, retry_after_ambiguous: false },
   prepare: ({ measurement_id: id, api_secret: secret }) => ({
     query: `mp/collect?measurement_id=${id}&api_secret=${encodeURIComponent(secret)}`,

@@ -4,7 +4,8 @@
  * https://developers.google.com/google-ads/api/docs/conversions/upload-clicks
  * https://developers.google.com/data-manager/api/devguides/concepts/understand-errors
  */
-import { again, at, bodyOf, dropped, DUPLICATE, later, readAdStatus, REFUSED, TAKEN, throttled, type ReadAnswer } from './verdict.ts' // prettier-ignore
+import type { Confirm } from '../../model/delivery.ts'
+import { again, at, bodyOf, dropped, DUPLICATE, later, listOf, readAdStatus, REFUSED, TAKEN, throttled, type ReadAnswer } from './verdict.ts' // prettier-ignore
 
 const WORD = /^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*$/
 
@@ -26,10 +27,29 @@ const THROTTLED = new Set(['RESOURCE_EXHAUSTED', 'RESOURCE_TEMPORARILY_EXHAUSTED
 const SIX_HOURS = new Set(['TOO_RECENT_EVENT', 'TOO_RECENT_CONVERSION_ACTION', 'TOO_RECENT_CLICK'])
 const A_DAY = 'TOO_RECENT_CONVERSION'
 
-/** Data Manager: 200 means taken in; what becomes of it is only told to those who ask later. */
+/** Data Manager: 200 means taken in; what becomes of it, `readRequestStatus` reads. */
 export const readDataManagerAnswer: ReadAnswer = (response, now) => {
   if (response.status !== 200) return readError(response, now)
   return at(bodyOf(response), 'requestId') === undefined ? again(response, now) : TAKEN
+}
+
+const FINAL: ReadonlySet<unknown> = new Set(['SUCCESS', 'PARTIAL_SUCCESS', 'FAILED'])
+const PREFIX = /^PROCESSING_ERROR_(?:REASON_)?/
+const REASONS_MAX = 5
+
+/** Data Manager: what became of a request. One request carries one event for one account. */
+export const readRequestStatus: Confirm['read'] = response => {
+  const status = at(bodyOf(response), 'requestStatusPerDestination', 0)
+  const word = at(status, 'requestStatus')
+  if (response.status !== 200 || !FINAL.has(word)) return undefined
+  const counts = listOf(at(status, 'errorInfo', 'errorCounts')).slice(0, REASONS_MAX)
+  const reasons = counts
+    .flatMap(count => wordsIn(at(count, 'reason')))
+    .map(reason => reason.replace(PREFIX, ''))
+  if (word === 'SUCCESS') return { result: 'confirmed', reasons }
+  const isKnown = reasons.length > 0 && reasons.every(reason => KNOWN.has(reason))
+  const isEarly = reasons.some(reason => SIX_HOURS.has(reason) || reason === A_DAY)
+  return { result: isKnown ? 'duplicate' : isEarly ? 'too_early' : 'refused', reasons }
 }
 
 /** Google Ads uploads. */

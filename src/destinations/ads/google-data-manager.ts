@@ -5,13 +5,15 @@
  * https://developers.google.com/data-manager/api/devguides/concepts/formatting
  * https://ads-developers.googleblog.com/2026/05/changes-to-offline-click-conversion.html
  *
- * A request is only taken in: whether a click was found is told later, and not to us.
+ * A request is only taken in; what became of it is told later, to those who ask.
+ * https://developers.google.com/data-manager/api/reference/rest/v1/requestStatus/retrieve
  */
-import { readDataManagerAnswer } from './google-answer.ts'
+import { readDataManagerAnswer, readRequestStatus } from './google-answer.ts'
 import { IDENTITY } from './identity.ts'
 import { amount, JSON_HEADERS, post } from './json.ts'
-import { GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
+import { CLICK_REST, GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
 import { defineAdPlatform, insufficient, refuse, type AdEvent } from './platform.ts'
+import { at, bodyOf } from './verdict.ts'
 
 const API_VERSION = 'v1'
 const SCOPE = 'https://www.googleapis.com/auth/datamanager'
@@ -23,7 +25,7 @@ export const googleDataManager = defineAdPlatform({
   docs: 'https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/send-events',
   apiVersion: API_VERSION,
   notes:
-    'Events are named by the number of their conversion action: events: sale=987654321. Only accepted requests are known here; matching shows in Google Ads. A reversal can be sent as a value of 0 (reversals: restate), which Google documents as a restatement; where the conversion was never sent, that makes a new one.',
+    'Events are named by the number of their conversion action: events: sale=987654321. Google takes a request in first and judges it later: half an hour after a delivery its status is asked for, and told as a log line and a metric; whether a click was found shows in Google Ads only. A reversal can be sent as a value of 0 (reversals: restate), which Google documents as a restatement; where the conversion was never sent, that makes a new one.',
   host: 'https://datamanager.googleapis.com',
   settings: {
     customer_id: {
@@ -47,6 +49,12 @@ export const googleDataManager = defineAdPlatform({
       default: '',
       pattern: '^restate$',
     },
+    status_check: {
+      title: 'no: what became of a request is not asked for',
+      default: 'yes',
+      pattern: '^(yes|no)$',
+    },
+    ...CLICK_REST,
     ...GOOGLE_SETTINGS,
   },
   events: {},
@@ -58,19 +66,40 @@ export const googleDataManager = defineAdPlatform({
   // The longest click window of a conversion action.
   maxAgeHours: 90 * 24,
   test: 'yes',
-  takesReversals: ({ reversals }) => reversals === 'restate',
+  reversals: {
+    how: 'value restated to 0, with `reversals: restate`',
+    isOn: ({ reversals }) => reversals === 'restate',
+  },
   policy: { budget_hours: 7 * 24 },
   prepare: (settings, fault) => {
     const login = digits(settings.login_customer_id)
     return {
       path: `/${settings.api_version}/events:ingest`,
+      statusPath:
+        settings.status_check === 'yes'
+          ? `/${settings.api_version}/requestStatus:retrieve?requestId=`
+          : undefined,
       operating: { accountType: 'GOOGLE_ADS', accountId: digits(settings.customer_id) },
       login: login === '' ? undefined : { accountType: 'GOOGLE_ADS', accountId: login },
       source: settings.event_source,
+      restMs: Number(settings.click_rest_hours) * 3_600_000,
       grant: googleGrant(settings, SCOPE, fault),
     }
   },
   grant: ({ grant }) => grant,
+  clickRestMs: ({ restMs }) => restMs,
+  confirm: ({ statusPath }, base) =>
+    statusPath === undefined
+      ? undefined
+      : {
+          question: response => {
+            const id = at(bodyOf(response), 'requestId')
+            if (typeof id !== 'string' || !REQUEST_ID.test(id)) return undefined
+            const url = base + statusPath + encodeURIComponent(id)
+            return { id, request: { method: 'GET', url, headers: {}, body: undefined } }
+          },
+          read: readRequestStatus,
+        },
   request: (event, { path, operating, login, source }, base) => {
     const click = clickOf(event)
     const identifiers = identifiersOf(event)
@@ -139,6 +168,9 @@ export const googleDataManager = defineAdPlatform({
     },
   ],
 })
+
+/** It is logged. */
+const REQUEST_ID = /^[!-~]{1,200}$/
 
 /** One click id; those of iOS exist only where there is no gclid. */
 function clickOf({ conversion: c, clickId }: AdEvent) {

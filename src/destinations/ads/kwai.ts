@@ -23,7 +23,7 @@ export const kwai = defineAdPlatform({
     lead: 'EVENT_FORM_SUBMIT',
     registration: 'EVENT_COMPLETE_REGISTRATION',
     sale: 'EVENT_PURCHASE',
-    ftd: 'EVENT_FIRST_DEPOSIT',
+    ftd: 'EVENT_PURCHASE',
     rebill: 'EVENT_PURCHASE',
   },
   eventNames: /^EVENT_[A-Z_]+$/,

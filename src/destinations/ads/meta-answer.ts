@@ -6,7 +6,7 @@ import type { DeliveryResponse } from '../../model/delivery.ts'
 import { again, at, bodyOf, dropped, readAdStatus, REFUSED, TAKEN, throttled, type ReadAnswer } from './verdict.ts' // prettier-ignore
 
 const PASSING = new Set([1, 2, 341, 5000, 21009])
-const THROTTLED = new Set([4, 17, 32, 613, 80003, 80004])
+const THROTTLED = new Set([4, 17, 32, 368, 613, 80003, 80004])
 /** Session, permission and login faults; 200 to 299 are permissions too. */
 const ACCOUNT = new Set([3, 10, 102, 190])
 /** Of code 100: the pixel does not exist or the token may not see it. */

@@ -5,7 +5,16 @@
 import { IDENTITY } from './identity.ts'
 import { amount, post } from './json.ts'
 import { defineAdPlatform, insufficient } from './platform.ts'
-import { at, bodyOf, dropped, listOf, readAdStatus, REFUSED, type ReadAnswer } from './verdict.ts'
+import {
+  at,
+  bodyOf,
+  dropped,
+  listOf,
+  readAdStatus,
+  readSpoken,
+  REFUSED,
+  type ReadAnswer,
+} from './verdict.ts'
 
 const API_VERSION = 'v1'
 const person = IDENTITY.microsoft
@@ -88,7 +97,7 @@ export const microsoft = defineAdPlatform({
       continueOnValidationError: true,
     })
   },
-  verdict: readAnswer,
+  verdict: readSpoken(readAnswer),
   examples: [
     {
       title: 'a sale of a click',

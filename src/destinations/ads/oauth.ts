@@ -1,11 +1,11 @@
 /**
  * OAuth 2.0 grants from the settings of a destination: a refresh token, or the key of a Google
- * service account, with which an assertion is signed. Pure; tokens are fetched where requests are
- * sent. Signing takes one call of node:crypto, a client library would bring dozens of packages.
+ * service account. Pure: everything is checked here at load, tokens are asked for where requests are
+ * sent.
  * https://www.rfc-editor.org/rfc/rfc6749#section-6
  * https://developers.google.com/identity/protocols/oauth2/service-account#httprest
  */
-import { createPrivateKey, createSign, type KeyObject } from 'node:crypto'
+import { createPrivateKey } from 'node:crypto'
 import type { TokenGrant } from '../../model/delivery.ts'
 import type { SettingValues } from '../define.ts'
 import { parseTarget } from '../origin.ts'
@@ -33,6 +33,16 @@ export const GOOGLE_SETTINGS = {
   token_url: { title: 'Token endpoint', default: 'https://oauth2.googleapis.com/token' },
 } as const
 
+/** https://developers.google.com/google-ads/api/reference/rpc/v22/ConversionUploadErrorEnum.ConversionUploadError */
+export const CLICK_REST = {
+  click_rest_hours: {
+    title:
+      'Hours from the click to the upload, where the postback brings click_time; Google refuses earlier ones',
+    default: '6',
+    pattern: '^[0-9]{1,2}$',
+  },
+} as const
+
 interface RefreshValues {
   readonly client_id: string
   readonly client_secret: string
@@ -48,13 +58,13 @@ export function refreshGrant(
     if (values[name] === '') fault(name, 'is missing')
   }
   if (!isTokenUrl(values.token_url, fault)) return undefined
-  const form = {
-    grant_type: 'refresh_token',
-    client_id: values.client_id,
-    client_secret: values.client_secret,
-    refresh_token: values.refresh_token,
+  return {
+    kind: 'refresh_token',
+    url: values.token_url,
+    clientId: values.client_id,
+    clientSecret: values.client_secret,
+    refreshToken: values.refresh_token,
   }
-  return { url: values.token_url, form: () => form }
 }
 
 type GoogleValues = SettingValues<typeof GOOGLE_SETTINGS>
@@ -78,30 +88,13 @@ export function googleGrant(
     return undefined
   }
   if (!isTokenUrl(values.token_url, fault)) return undefined
-  const { email, key, keyId } = account
-  const header = encode({ alg: 'RS256', typ: 'JWT', ...(keyId ? { kid: keyId } : {}) })
-  return {
-    url: values.token_url,
-    form: now => {
-      const issued = Math.floor(now / 1000)
-      const claims = { iss: email, scope, aud: values.token_url, iat: issued, exp: issued + LIFE_S }
-      const content = `${header}.${encode(claims)}`
-      const signature = createSign('RSA-SHA256').update(content).sign(key, 'base64url')
-      return {
-        grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-        assertion: `${content}.${signature}`,
-      }
-    },
-  }
+  return { kind: 'service_account', url: values.token_url, scope, ...account }
 }
-
-/** The longest that Google takes. */
-const LIFE_S = 3600
 
 interface Account {
   readonly email: string
-  readonly key: KeyObject
-  readonly keyId: string | undefined
+  /** PEM. */
+  readonly key: string
 }
 
 /** What is wrong with it, as a text that repeats nothing of it. */
@@ -113,15 +106,13 @@ function parseAccount(text: string): Account | string {
     return 'is not JSON; give the whole key file'
   }
   const email = at(parsed, 'client_email')
-  const pem = at(parsed, 'private_key')
-  const keyId = at(parsed, 'private_key_id')
-  if (typeof email !== 'string' || typeof pem !== 'string') {
+  const key = at(parsed, 'private_key')
+  if (typeof email !== 'string' || typeof key !== 'string') {
     return 'holds no client_email and private_key; give the key file of a service account'
   }
   try {
-    const key = createPrivateKey(pem)
-    if (key.asymmetricKeyType !== 'rsa') return 'holds a private_key that is not RSA'
-    return { email, key, keyId: typeof keyId === 'string' ? keyId : undefined }
+    const { asymmetricKeyType } = createPrivateKey(key)
+    return asymmetricKeyType === 'rsa' ? { email, key } : 'holds a private_key that is not RSA'
   } catch {
     return 'holds a private_key that cannot be read'
   }
@@ -131,8 +122,4 @@ function isTokenUrl(url: string, fault: Fault<{ token_url: string }>): boolean {
   const target = parseTarget(url)
   if (!target.ok) fault('token_url', `the URL ${target.error}`)
   return target.ok
-}
-
-function encode(part: object): string {
-  return Buffer.from(JSON.stringify(part)).toString('base64url')
 }

@@ -8,7 +8,16 @@ import { IDENTITY } from './identity.ts'
 import { post } from './json.ts'
 import { defineAdPlatform, insufficient } from './platform.ts'
 import { hashed } from './hash.ts'
-import { at, bodyOf, dropped, listOf, readAdStatus, type ReadAnswer } from './verdict.ts'
+import {
+  again,
+  at,
+  bodyOf,
+  dropped,
+  listOf,
+  readAdStatus,
+  TAKEN,
+  type ReadAnswer,
+} from './verdict.ts'
 
 const API_VERSION = 'v5'
 const person = IDENTITY.pinterest
@@ -16,8 +25,10 @@ const deviceId = hashed(text => text.toLowerCase())
 
 const readAnswer: ReadAnswer = (response, now) => {
   const events = listOf(at(bodyOf(response), 'events'))
-  const isFailed = events.some(event => at(event, 'status') === 'failed')
-  return response.status === 200 && isFailed ? dropped(response) : readAdStatus(response, now)
+  if (response.status !== 200) return readAdStatus(response, now)
+  if (events.some(event => at(event, 'status') === 'failed')) return dropped(response)
+  const isTaken = events.some(event => at(event, 'status') === 'processed')
+  return isTaken ? TAKEN : again(response, now)
 }
 
 export const pinterest = defineAdPlatform({

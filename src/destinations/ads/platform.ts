@@ -9,7 +9,7 @@
 import { isNegative } from '../../base/decimal.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { Conversion, TextField } from '../../model/conversion.ts'
-import type { DeliveryRequest, RequestFault, TokenGrant } from '../../model/delivery.ts'
+import type { Confirm, DeliveryRequest, RequestFault, TokenGrant } from '../../model/delivery.ts'
 import { conversionFields } from '../../rules/fields.ts'
 import { compileTemplate } from '../../rules/template.ts'
 import {
@@ -66,20 +66,27 @@ export interface AdPlatform<S extends SettingDeclarations, P> extends Pick<
   readonly eventNames?: RegExp
   /** Fields by which it recognizes a person or a click. */
   readonly identity: readonly TextField[]
-  /** The field with its click id, where there is one. */
-  readonly clickId?: TextField
+  /** The field with its click id, where there is one; `click_id_from`: only the configuration knows. */
+  readonly clickId?: TextField | 'click_id_from'
   /** What is older would be refused. */
   readonly maxAgeHours?: number
   /** `yes`, or the setting that test mode needs. */
   readonly test?: string
-  /** True where a reversal can be told to it. */
-  readonly takesReversals?: (settings: SettingValues<S>) => boolean
+  /** Where a reversal can be told to it: how, and whether these settings say so; always by default. */
+  readonly reversals?: {
+    readonly how: string
+    readonly isOn?: (settings: SettingValues<S>) => boolean
+  }
   /** Load-time work: paths, headers, keys. */
   prepare(
     settings: SettingValues<S>,
     fault: (setting: keyof S & string, message: string) => void,
   ): P
   grant?(prepared: P, settings: SettingValues<S>): TokenGrant | undefined
+  /** From the click to when it may first be told, ms; told where the time of the click is known. */
+  clickRestMs?(prepared: P): number
+  /** Where it judges later what it took in; never asked about tests. */
+  confirm?(prepared: P, base: string): Confirm | undefined
   /** `base`: `https://host`, without a slash at its end. */
   request(event: AdEvent, prepared: P, base: string): Result<DeliveryRequest, RequestFault>
 }
@@ -89,6 +96,7 @@ interface Prepared<P> {
   readonly base: string
   readonly origins: readonly string[]
   readonly grant: TokenGrant | undefined
+  readonly confirm: Confirm | undefined
   readonly name: NameEvent
   readonly takesReversals: boolean
   readonly missingForTest: string | undefined
@@ -109,14 +117,17 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
     clickId,
     maxAgeHours,
     test,
-    takesReversals,
+    reversals,
     prepare,
     grant,
+    clickRestMs,
+    confirm,
     request,
     ...described
   } = platform
   return defineDestination<S & CommonSettings, Prepared<P>>({
     ...described,
+    ad: { clickId, test, reversals: reversals?.how, maxAgeHours },
     settings: {
       ...settings,
       ...commonSettings({ host, maxAgeHours, hasTest: test !== undefined }),
@@ -131,7 +142,8 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
       if (!target.ok) fault('base_url', `the URL ${target.error}`)
       const name = compileEvents(events, values.events, word => eventNames?.test(word) ?? true)
       if (!name.ok) fault('events', name.error)
-      const read = compileRead(values, clickId, fault)
+      const clickField = clickId === 'click_id_from' ? undefined : clickId
+      const read = compileRead(values, clickField, fault)
       const base = target.ok ? target.value.origin + target.value.rest.replace(/\/+$/, '') : host
       const own = prepare(values, fault)
       const tokens = faults.length === 0 ? grant?.(own, values) : undefined
@@ -146,8 +158,9 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
         base,
         origins: [target.value.origin, ...(tokens ? [originOf(tokens.url)] : [])],
         grant: tokens,
+        confirm: isAlwaysTest ? undefined : confirm?.(own, base),
         name: name.value,
-        takesReversals: takesReversals?.(values) ?? false,
+        takesReversals: reversals !== undefined && (reversals.isOn?.(values) ?? true),
         missingForTest: isMissing ? needed : undefined,
         read,
         maxAgeMs: values.max_age_hours === '' ? Infinity : Number(values.max_age_hours) * HOUR_MS,
@@ -155,6 +168,10 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
     },
     origins: prepared => prepared.origins,
     grant: prepared => prepared.grant,
+    confirm: prepared => prepared.confirm,
+    ...(clickRestMs
+      ? { restMs: (conversion, { own }) => restOf(conversion, clickRestMs(own)) }
+      : {}),
     ...(test === undefined
       ? {}
       : {
@@ -179,6 +196,17 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
       return request(event, prepared.own, prepared.base)
     },
   })
+}
+
+/** A reversal rests an hour longer, so that it never goes before what it takes back. */
+function restOf(
+  { click_time: click, received_at: now, status }: Conversion,
+  restMs: number,
+): number {
+  if (click === undefined || restMs === 0) return 0
+  const until = click + restMs + (status === 'reversed' ? HOUR_MS : 0)
+  // A click of the future is a fault of the network's clock.
+  return Math.min(Math.max(0, until - now), restMs + HOUR_MS)
 }
 
 export function refuse(

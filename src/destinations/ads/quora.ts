@@ -8,7 +8,7 @@ import { JsonNumber } from '../../model/postback.ts'
 import { IDENTITY } from './identity.ts'
 import { amount, post } from './json.ts'
 import { defineAdPlatform, insufficient } from './platform.ts'
-import { at, bodyOf, dropped, readAdStatus, type ReadAnswer } from './verdict.ts'
+import { at, bodyOf, dropped, readAdStatus, readSpoken, type ReadAnswer } from './verdict.ts'
 
 const API_VERSION = 'v0'
 const person = IDENTITY.quora
@@ -75,7 +75,7 @@ export const quora = defineAdPlatform({
       device: { user_agent: c.user_agent },
     })
   },
-  verdict: readAnswer,
+  verdict: readSpoken(readAnswer),
   examples: [
     {
       title: 'a sale of a click',

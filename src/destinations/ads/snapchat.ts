@@ -6,7 +6,7 @@ import { parseProcessing } from './data-processing.ts'
 import { IDENTITY } from './identity.ts'
 import { amount, JSON_HEADERS, post } from './json.ts'
 import { defineAdPlatform, insufficient } from './platform.ts'
-import { at, bodyOf, dropped, readAdStatus, type ReadAnswer } from './verdict.ts'
+import { at, bodyOf, dropped, readAdStatus, readSpoken, type ReadAnswer } from './verdict.ts'
 
 const API_VERSION = 'v3'
 const person = IDENTITY.snapchat
@@ -110,7 +110,7 @@ export const snapchat = defineAdPlatform({
       ],
     })
   },
-  verdict: readAnswer,
+  verdict: readSpoken(readAnswer),
   examples: [
     {
       title: 'a sale of a click',

@@ -52,6 +52,17 @@ export const readAdStatus: ReadAnswer = (response, now) => {
   return verdictOfStatus(status, undefined, now)
 }
 
+/**
+ * For platforms that say in JSON what they did with a 200: without it somebody else answered, such
+ * as a proxy on the way, and the request has gone nowhere.
+ */
+export function readSpoken(read: ReadAnswer): ReadAnswer {
+  return (response, now) =>
+    response.status === 200 && bodyOf(response) === undefined
+      ? again(response, now)
+      : read(response, now)
+}
+
 /** The body; undefined where it is not JSON. */
 export function bodyOf({ body }: DeliveryResponse): unknown {
   try {

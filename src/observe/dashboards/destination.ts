@@ -44,6 +44,7 @@ export const destination: Dashboard = {
         graph('Circuit changes', 'By the state it changed to, in an hour.', 'short', [{ expr: `sum by (destination, state) (increase(postern_destination_circuit_transitions_total{${D}}[1h]))`, legend: '{{state}}' }]),
         graph('Egress refused', 'Attempts that the egress guard refused, by kind of address.', 'ops', [{ expr: `sum by (destination, reason) (rate(postern_egress_blocked_total{${D}}${RATE}))`, legend: '{{reason}}' }]),
         graph('Refused credentials', 'Attempts that the destination refused for its credentials, in an hour.', 'short', [{ expr: `sum by (destination) (increase(postern_destination_auth_failures_total{${D}}[1h]))`, legend: '{{destination}}' }]),
+        graph('Judged later', 'What became of delivered requests, for destinations that take them in first, in an hour.', 'short', [{ expr: `sum by (destination, result) (increase(postern_destination_confirmations_total{${D}}[1h]))`, legend: '{{result}}' }]),
         graph('Ledger', 'What the store counted since it was made. Enqueued is the sum of the others and of what is pending.', 'short', [{ expr: `max by (destination, account) (postern_ledger_deliveries{${D}})`, legend: '{{account}}' }]),
       ],
     },

@@ -56,7 +56,11 @@ export const overview: Dashboard = {
           link: { title: 'Open this network', url: '/d/postern-network?var-network=${__data.fields.network}' },
         }),
         table('Payout of 24 hours', 'Sum of the payout of conversions by the status they reported, in units of the currency.', 'short', `sum by (network, currency, status) (increase(postern_conversion_payout_sum{${G}}[24h])) > 0`, { decimals: 2 }),
-        graph('Payout per hour by network', 'Not declined and not reversed; currencies apart.', 'short', [{ expr: `sum by (network, currency) (increase(postern_conversion_payout_sum{${G}, status!~"declined|reversed"}[1h]))`, legend: '{{network}} {{currency}}' }], { decimals: 2 }),
+        table('Received, not delivered, 24 h', 'Deliveries made durable less those delivered: what still waits, and what died.', 'short', `sum by (destination) (increase(postern_deliveries_enqueued_total{${G}}[24h])) - sum by (destination) (increase(postern_deliveries_total{${G}, outcome="delivered"}[24h]))`, {
+          decimals: 0,
+          link: { title: 'Open this destination', url: '/d/postern-destination?var-destination=${__data.fields.destination}' },
+        }),
+        graph('Payout per hour by network', 'Not declined and not reversed; currencies apart.', 'short', [{ expr: `sum by (network, currency) (increase(postern_conversion_payout_sum{${G}, status!~"declined|reversed"}[1h]))`, legend: '{{network}} {{currency}}' }], { decimals: 2, width: 24 }),
       ],
     },
   ],

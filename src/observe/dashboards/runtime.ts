@@ -20,7 +20,10 @@ export const runtime: Dashboard = {
         stat('Shared state read', 'How long ago pending, dead letters and the ledger were read.', 's', `time() - max(postern_metrics_collected_timestamp_seconds{${G}})`, { width: 4, steps: [[60, 'orange']] }),
         graph('Store p99 by operation', 'One call, until it is confirmed.', 's', [{ expr: `histogram_quantile(0.99, sum by (le, operation) (rate(postern_store_operation_duration_seconds_bucket{${G}}${RATE})))`, legend: '{{operation}}' }]),
         graph('Store calls', 'One call carries many postbacks when there are many.', 'ops', [{ expr: `sum by (operation) (rate(postern_store_operation_duration_seconds_count{${G}}${RATE}))`, legend: '{{operation}}' }]),
-        graph('Store errors', 'Calls that failed; they are made again.', 'ops', [{ expr: `sum by (operation, reason) (rate(postern_store_errors_total{${G}}${RATE}))`, legend: '{{operation}} {{reason}}' }]),
+        graph('Store errors', 'Calls that failed; they are made again.', 'ops', [
+          { expr: `sum(rate(postern_store_errors_total{${G}}${RATE}))`, legend: 'all' },
+          { expr: `sum by (operation, reason) (rate(postern_store_errors_total{${G}}${RATE})) > 0`, legend: '{{operation}} {{reason}}' },
+        ]),
         table('Safety checks', '1 where the check is met.', 'none', `min by (store, check) (postern_store_safety_check{${G}})`, { mappings: { 0: ['unsafe', 'red'], 1: ['ok', 'green'] } }),
         graph('What the store said of conversions', 'Verdicts of accept.', 'ops', [{ expr: `sum by (result) (rate(postern_dedupe_lookups_total{${G}}${RATE}))`, legend: '{{result}}' }], { stack: true }),
         graph('Replays answered from memory', 'Share of look-ups that needed no store.', 'percentunit', [{ expr: `sum(rate(postern_dedupe_cache_lookups_total{${G}, result="hit"}${RATE})) / sum(rate(postern_dedupe_cache_lookups_total{${G}}${RATE}))`, legend: 'hits' }], { max: 1 }),
@@ -55,17 +58,25 @@ export const runtime: Dashboard = {
         graph('Admin requests', 'By route.', 'reqps', [{ expr: `sum by (route, code) (rate(postern_admin_requests_total{${G}}${RATE}))`, legend: '{{route}} {{code}}' }]),
         graph('Reading the shared state', 'How long the last look took.', 's', [{ expr: `max by (instance) (postern_metrics_collect_duration_seconds{${G}})`, legend: '{{instance}}' }]),
         table('Versions', 'What runs where.', 'none', `sum by (instance, version, node_version) (postern_build_info{${G}})`, {}),
-        table('Allowed silence', 'max_silence_hours of each network; 0 for none.', 's', `max by (network) (postern_network_max_silence_seconds{${G}})`),
+        table('Allowed silence', 'max_silence_hours of each network; 0 for none.', 's', `max by (network) (postern_network_max_silence_seconds{${G}})`, { mappings: { 0: ['none', 'text'] } }),
       ],
     },
     {
       title: 'Proxy',
       panels: [
-        graph('Tapped postbacks', 'Copied into the pipeline, stored for a tracker that is down, refused by it, unread or dropped.', 'reqps', [{ expr: `sum by (network, result) (rate(postern_proxy_taps_total{${G}}${RATE}))`, legend: '{{network}} {{result}}' }]),
-        graph('Tapped, not verified', 'Tapped postbacks that verification would have refused, by reason.', 'reqps', [{ expr: `sum by (network, reason) (rate(postern_proxy_taps_unverified_total{${G}}${RATE}))`, legend: '{{network}} {{reason}}' }]),
-        graph('Shadow answers', 'How the answers of the shadow tracker compare with those of the real one.', 'reqps', [{ expr: `sum by (network, result) (rate(postern_proxy_shadow_answers_total{${G}}${RATE}))`, legend: '{{network}} {{result}}' }]),
+        graph('Tapped postbacks', 'Copied into the pipeline, stored for a tracker that is down, refused by it, unread or dropped.', 'reqps', [
+          { expr: `sum by (result) (rate(postern_proxy_taps_total{${G}}${RATE}))`, legend: '{{result}}' },
+        ], { stack: true }),
+        graph('Tapped, not verified', 'Tapped postbacks that verification would have refused, by reason.', 'reqps', [
+          { expr: `sum(rate(postern_proxy_taps_unverified_total{${G}}${RATE}))`, legend: 'all' },
+          { expr: `sum by (network, reason) (rate(postern_proxy_taps_unverified_total{${G}}${RATE})) > 0`, legend: '{{network}} {{reason}}' },
+        ]),
+        graph('Shadow answers', 'How the answers of the shadow tracker compare with those of the real one.', 'reqps', [
+          { expr: `sum by (result) (rate(postern_proxy_shadow_answers_total{${G}}${RATE}))`, legend: '{{result}}' },
+          { expr: `sum by (network) (rate(postern_proxy_shadow_answers_total{${G}, result="differ"}${RATE})) > 0`, legend: '{{network}} differs' },
+        ]),
         graph('Passed-through requests', 'By tracker and HTTP status.', 'reqps', [{ expr: `sum by (upstream, code) (rate(postern_proxy_requests_total{${G}}${RATE}))`, legend: '{{upstream}} {{code}}' }], { width: 12 }),
-        graph('Passed-through requests, p95', 'From the request to the end of the answer.', 's', [{ expr: `histogram_quantile(0.95, sum by (le, upstream) (rate(postern_proxy_request_duration_seconds_bucket{${G}}${RATE})))`, legend: '{{upstream}}' }], { width: 12 }),
+        graph('Passed-through requests, p95', 'From the request to the head of the answer.', 's', [{ expr: `histogram_quantile(0.95, sum by (le, upstream) (rate(postern_proxy_request_duration_seconds_bucket{${G}}${RATE})))`, legend: '{{upstream}}' }], { width: 12 }),
       ],
     },
   ],

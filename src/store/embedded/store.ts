@@ -38,6 +38,8 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
   let ids = createRecordIds(owner)
   /** The owner's name is new and has no lease yet: the caller has not heard of the loss. */
   let isLost = false
+  /** Under way: the backend stays open for them. */
+  const readings = new Set<Promise<unknown>>()
 
   function rotate(): void {
     owner = randomText(10)
@@ -59,6 +61,33 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
   const read = <T>(work: (tables: Tables) => T): T => {
     ensureOpen()
     return backend.read(work)
+  }
+  /** A read that takes its time: others get their turn between its steps. */
+  const readInSlices = <T>(begin: (tables: Tables) => Generator<undefined, T>): Promise<T> => {
+    const [reading, first] = read(tables => {
+      const begun = begin(tables)
+      return [begun, begun.next()] as const
+    })
+    const whole = rest(reading, first).finally(() => readings.delete(whole))
+    readings.add(whole)
+    return whole
+  }
+  const rest = async <T>(
+    reading: Generator<undefined, T>,
+    first: IteratorResult<undefined, T>,
+  ): Promise<T> => {
+    let step = first
+    try {
+      while (!step.done) {
+        await turn()
+        ensureOpen()
+        step = reading.next()
+      }
+      return step.value
+    } finally {
+      // Gives its view back, also where it was not used up.
+      reading.return(undefined as T)
+    }
   }
   /** A write that also changes ledger counters. */
   const book = <T>(work: (tables: Tables, tally: Tally) => T): Promise<T> =>
@@ -93,6 +122,7 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
       const last = backend.write(tables => retire(tables, owner))
       phase = 'closed'
       try {
+        await Promise.allSettled(readings)
         await last
       } finally {
         await backend.close()
@@ -210,7 +240,7 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
     },
 
     async ledgers() {
-      return read(tables => readLedgers(tables, clock.now()))
+      return readInSlices(tables => readLedgers(tables, clock.now(), SLICE))
     },
 
     async safety() {

@@ -39,8 +39,11 @@ export interface JournalTable {
   records(owner: string, limit: number): readonly string[]
   /** Of all owners. */
   bodies(): Iterable<Pick<DeadLetterId, 'record'> & { readonly body: string }>
-  /** Every record's destinations, of all owners. */
-  each(visit: (destinations: readonly string[]) => void): void
+  /**
+   * Every record's destinations, of all owners, a slice at a time. As they are at the first slice,
+   * whatever is written before the last; a view that is not used up must be returned.
+   */
+  slices(size: number): Generator<readonly (readonly string[])[], void, undefined>
 }
 
 export interface QueueRow {

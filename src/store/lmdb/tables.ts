@@ -7,7 +7,7 @@ import type {
   QueueTable,
   Tables,
 } from '../embedded/tables.ts'
-import { createStates } from './buckets.ts'
+import { createStates, type States } from './buckets.ts'
 import {
   fromDead,
   fromDecision,
@@ -28,7 +28,11 @@ import type { Databases, TextDatabase } from './databases.ts'
 /** Everything that starts with `prefix/`: `0` is the character after `/`. */
 const under = (prefix: string) => ({ start: `${prefix}/`, end: `${prefix}0` })
 
-export function createLmdbTables(databases: Databases): Tables {
+export interface LmdbTables extends Tables {
+  readonly states: States
+}
+
+export function createLmdbTables(databases: Databases): LmdbTables {
   const { ledger, owners } = databases
   return {
     states: createStates(databases),
@@ -82,8 +86,21 @@ function createJournal(journal: TextDatabase): JournalTable {
         ...(limit === Infinity ? {} : { limit }),
       }),
     ],
-    each: visit => {
-      for (const record of Array.from(journal.getKeys())) visit(destinations(record) ?? [])
+    slices: function* (size) {
+      // What this process has read in this turn before is of the same view.
+      const transaction = journal.useReadTransaction()
+      try {
+        let start: string | undefined
+        let rows: { key: string; value: string }[]
+        do {
+          const from = start === undefined ? {} : { start, exclusiveStart: true }
+          rows = [...journal.getRange({ ...from, limit: size, transaction })]
+          start = rows.at(-1)?.key
+          yield rows.map(({ value }) => toDestinations(value.slice(0, value.indexOf('\n'))))
+        } while (rows.length === size)
+      } finally {
+        transaction.done()
+      }
     },
   }
 }

@@ -1,16 +1,19 @@
 /** What each platform's answers mean: one table per platform, one row per answer that it gives. */
 import t from 'tap'
+import { readRequestStatus } from '../../../src/destinations/ads/google-answer.ts'
+import { AD_PLATFORMS } from '../../../src/destinations/ads/platforms.ts'
+import type { ReadAnswer } from '../../../src/destinations/ads/verdict.ts'
 import type { DeliveryResponse } from '../../../src/model/delivery.ts'
-import { NOW, typeOf } from './support.ts'
+import { create, NOW, ruleOf, typeOf } from './support.ts'
 
 /** Status, body, class; `later` and `throttle` with hours. */
 type Row = readonly [number, unknown, string, Readonly<Record<string, string>>?]
 
 /** In the words of the classes: ok, duplicate, retry, later N, throttle, park, drop. */
-function classOf(type: string, [status, body, , headers = {}]: Row): string {
+function classOf(read: ReadAnswer, [status, body, , headers = {}]: Row): string {
   const text = body === '' ? '' : typeof body === 'string' ? body : JSON.stringify(body)
   const response: DeliveryResponse = { status, headers, body: text }
-  const verdict = typeOf(type).verdict(response, NOW)
+  const verdict = read(response, NOW)
   if (verdict.kind === 'delivered') return verdict.result
   if (verdict.kind === 'park') return 'park'
   if (verdict.kind === 'dead') return verdict.reason === 'rejected' ? 'drop' : verdict.reason
@@ -59,7 +62,7 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ...[1, 2, 341, 5000, 21009].map((code): Row => [400, graph(code), 'retry']),
     [500, graph(99), 'retry'],
     [400, graph(100, { is_transient: true }), 'retry'],
-    ...[4, 17, 32, 613, 80003, 80004].map((code): Row => [400, graph(code), 'throttle']),
+    ...[4, 17, 32, 368, 613, 80003, 80004].map((code): Row => [400, graph(code), 'throttle']),
     [400, graph(4), 'throttle 0.5', { 'x-business-use-case-usage': '{"1":[{"type":"ads","estimated_time_to_regain_access":30}]}' }],
     ...[460, 463, 467].map((error_subcode): Row => [400, graph(190, { error_subcode }), 'park']),
     ...[102, 3, 10, 200, 299].map((code): Row => [403, graph(code), 'park']),
@@ -137,6 +140,7 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     [200, { eventsReceived: 1 }, 'ok'],
     [200, { eventsReceived: 1, error: { details: [{ index: 0, isWarning: true }] } }, 'ok'],
     [200, { eventsReceived: 0, error: { details: [{ index: 0, errorCode: 'x' }] } }, 'drop'],
+    [200, HTML, 'retry'],
     [429, '', 'throttle'],
     [500, '', 'retry'],
     [401, { error: { code: 'Unauthorized' }, traceId: 't' }, 'park'],
@@ -147,12 +151,15 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
   snapchat: [
     [200, { status: 'VALID' }, 'ok'],
     [200, { status: 'INVALID', reason: 'r' }, 'drop'],
+    [200, HTML, 'retry'],
     [400, { status: 'INVALID', reason: 'r' }, 'drop'],
     ...BY_STATUS,
   ],
   pinterest: [
     [200, { num_events_received: 1, num_events_processed: 1, events: [{ status: 'processed' }] }, 'ok'],
     [200, { num_events_received: 1, num_events_processed: 0, events: [{ status: 'failed' }] }, 'drop'],
+    [200, { events: [] }, 'retry'],
+    [200, HTML, 'retry'],
     [422, { events: [{ status: 'failed' }] }, 'drop'],
     [400, { code: 4196 }, 'drop'],
     [429, { code: 8 }, 'throttle'],
@@ -175,6 +182,7 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
   quora: [
     [200, { events_errored: 0 }, 'ok'],
     [200, { events_errored: 1, events: [{ status: 'ERROR', error_code: 'c' }] }, 'drop'],
+    [200, HTML, 'retry'],
     [408, '', 'retry'],
     [423, '', 'retry'],
     [429, '', 'throttle'],
@@ -188,16 +196,96 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     [207, {}, 'retry'],
     ...BY_STATUS,
   ],
-  axon: [[200, '', 'ok'], [400, '', 'drop'], [401, '', 'park'], [429, '', 'throttle'], [500, '', 'retry']],
+  axon: [[200, '', 'ok'], ...BY_STATUS],
   ...Object.fromEntries(
     ['nextdoor', 'spotify', 'criteo', 'kwai', 'openai'].map(type => [type, [[200, '', 'ok'], ...BY_STATUS]]),
   ),
 } // prettier-ignore
 
-for (const [type, rows] of Object.entries(TABLES)) {
-  t.test(type, async t => {
+const DEFAULT: readonly Row[] = [
+  [401, '', 'park'],
+  [403, '', 'park'],
+  [404, '', 'few'],
+  [408, '', 'retry'],
+  [425, '', 'retry'],
+  [429, '', 'throttle'],
+  [500, '', 'retry'],
+]
+
+/** Rule files, by name. */
+const RULES: Readonly<Record<string, readonly Row[]>> = {
+  taboola: [
+    [204, '', 'ok'],
+    [200, '', 'ok'],
+    [400, '', 'drop'],
+    [429, '', 'throttle'],
+    [500, '', 'retry'],
+  ],
+  exoclick: [
+    [200, 'OK', 'ok'],
+    [200, 'ERROR: invalid tag', 'drop'],
+    [200, 'ERROR: this conversion has already been notified', 'duplicate'],
+    [200, HTML, 'retry'],
+    [503, '', 'retry'],
+  ],
+  outbrain: [[200, '', 'ok'], ...DEFAULT],
+  bigo: [[200, '', 'ok'], ...DEFAULT],
+  'yahoo-dsp': [[200, '', 'ok'], ...DEFAULT],
+  trafficstars: [
+    [200, { ok: true }, 'ok'],
+    [200, { ok: false }, 'retry'],
+    [400, { error: { msg: 'cpa: invalid clickid' } }, 'drop'],
+    ...DEFAULT,
+  ],
+}
+
+t.test('every platform has a table', async t => {
+  t.same(Object.keys(TABLES).toSorted(), AD_PLATFORMS.map(({ type }) => type).toSorted())
+})
+
+for (const [name, rows] of [...Object.entries(TABLES), ...Object.entries(RULES)]) {
+  t.test(name, async t => {
+    const rule = Object.hasOwn(RULES, name) ? ruleOf(name) : undefined
+    const read = rule ? create(rule).verdict : typeOf(name).verdict
     for (const row of rows) {
-      t.equal(classOf(type, row), row[2], `${row[0]} ${JSON.stringify(row[1]).slice(0, 120)}`)
+      t.equal(classOf(read, row), row[2], `${row[0]} ${JSON.stringify(row[1]).slice(0, 120)}`)
     }
   })
 }
+
+t.test('what became of a request that Google had taken in', async t => {
+  const read = (body: unknown, status = 200) =>
+    readRequestStatus({ status, headers: {}, body: JSON.stringify(body) })
+  const of = (requestStatus: string, ...reasons: string[]) => ({
+    requestStatusPerDestination: [
+      {
+        requestStatus,
+        errorInfo: { errorCounts: reasons.map(reason => ({ recordCount: '1', reason })) },
+        eventsIngestionStatus: { recordCount: '1' },
+      },
+    ],
+  })
+  const error = (reason: string) => `PROCESSING_ERROR_REASON_${reason}`
+  const rows: [unknown, unknown][] = [
+    [of('SUCCESS'), { result: 'confirmed', reasons: [] }],
+    [of('PROCESSING'), undefined],
+    [of('REQUEST_STATUS_UNKNOWN'), undefined],
+    [of('constructor'), undefined],
+    [of('FAILED', error('DUPLICATE_GCLID')), { result: 'duplicate', reasons: ['DUPLICATE_GCLID'] }],
+    [of('FAILED', error('DUPLICATE_TRANSACTION_ID')), { result: 'duplicate' }],
+    [of('FAILED', error('TOO_RECENT_CLICK')), { result: 'too_early', reasons: ['TOO_RECENT_CLICK'] }],
+    [of('FAILED', error('EVENT_TOO_OLD')), { result: 'refused', reasons: ['EVENT_TOO_OLD'] }],
+    [of('FAILED', 'PROCESSING_ERROR_OPERATING_ACCOUNT_MISMATCH_FOR_AD_IDENTIFIER'), { result: 'refused', reasons: ['OPERATING_ACCOUNT_MISMATCH_FOR_AD_IDENTIFIER'] }],
+    [of('PARTIAL_SUCCESS', error('DUPLICATE_GCLID'), error('INVALID_GCLID')), { result: 'refused' }],
+    [of('FAILED'), { result: 'refused', reasons: [] }],
+    [of('FAILED', 'no word\n of theirs'), { result: 'refused', reasons: [] }],
+    [{ requestStatusPerDestination: [] }, undefined],
+    ['nonsense', undefined],
+  ] // prettier-ignore
+  for (const [body, expected] of rows) {
+    const found = read(body)
+    if (expected === undefined) t.equal(found, undefined, JSON.stringify(body))
+    else t.match(found, expected, JSON.stringify(body))
+  }
+  t.equal(read(of('SUCCESS'), 404), undefined)
+})

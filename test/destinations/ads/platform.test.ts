@@ -1,10 +1,22 @@
 /** What all ad platforms share: events, value, age, consent, identity, test mode, reversals, OAuth. */
-import { createVerify, generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { AD_PLATFORMS } from '../../../src/destinations/ads/platforms.ts'
 import type { DestinationOptions } from '../../../src/destinations/options.ts'
 import type { RequestFault } from '../../../src/model/delivery.ts'
-import { bodyOf, build, create, EXAMPLES, faultsOf, NOW, typeOf, type Change } from './support.ts'
+import {
+  bodyOf,
+  build,
+  conversionWith,
+  create,
+  EXAMPLES,
+  faultsOf,
+  NOW,
+  ruleOf,
+  typeOf,
+  type Change,
+} from './support.ts'
 
 const REFRESH = { client_id: 'c', client_secret: 's', refresh_token: 'r' }
 /** What a platform needs besides its example settings. */
@@ -69,6 +81,41 @@ t.test('every platform', async t => {
   }
 })
 
+t.test('every platform that is asked for is there, as code or as a rule', async t => {
+  const codes = new Set(AD_PLATFORMS.map(({ type }) => type))
+  for (const name of [
+    'meta', 'tiktok', 'google_data_manager', 'google_ads', 'google_analytics', 'microsoft', 'snapchat',
+    'pinterest', 'reddit', 'linkedin', 'x', 'quora', 'amazon', 'nextdoor', 'spotify', 'criteo', 'axon', 'kwai',
+  ]) t.ok(codes.has(name), name) // prettier-ignore
+  for (const name of ['taboola', 'outbrain', 'bigo']) t.ok(ruleOf(name), name)
+})
+
+t.test('versions are settings, secrets are secret, facts have an address', async t => {
+  const folder = new URL('../../../src/destinations/ads/', import.meta.url)
+  const sources = readdirSync(folder).map(file => readFileSync(new URL(file, folder), 'utf8'))
+  const unversioned: string[] = []
+  const open: string[] = []
+  for (const { type, docs, apiVersion, settings } of AD_PLATFORMS) {
+    const source = sources.find(text => text.includes(`  type: '${type}',`)) ?? ''
+    t.ok(source.slice(0, source.indexOf('import ')).includes(docs), `${type}: ${docs} at the top`)
+    t.equal(settings['api_version']?.default, apiVersion, `${type}: its version is a default`)
+    if (apiVersion === undefined) unversioned.push(type)
+    else {
+      const other = apiVersion.replace(/(?<=v|^)[0-9]+/, digits => String(Number(digits) + 1))
+      const moved = textOf(build(make(type, { api_version: other }), FULL))
+      t.ok(moved.includes(other) && !moved.includes(apiVersion), `${type} is moved to ${other}`)
+    }
+    const secret = Object.entries(settings).filter(([, setting]) => setting.secret)
+    if (secret.length === 0) open.push(type)
+    const words = Object.fromEntries(secret.map(([name]) => [name, `hush-${name}`]))
+    delete words['service_account']
+    const { secrets } = make(type, words)
+    for (const word of Object.values(words)) t.ok(secrets.includes(word), `${type} masks ${word}`)
+  }
+  t.same(unversioned, ['google_analytics', 'kwai', 'spotify'], 'their addresses have no version')
+  t.same(open, ['criteo'], 'it asks for no secret')
+})
+
 t.test('events', async t => {
   const eventOf = (event: string | undefined, events = '') => {
     const built = build(make('meta', { events }), { event })
@@ -117,6 +164,9 @@ t.test('ids, value and time', async t => {
   )
   const big = build(make('meta'), { payout: '12345678901234567890.10' })
   t.match(big, { body: /"value":12345678901234567890\.1,/ }, 'never a float')
+  const amazon = (change: Change) => textOf(bodyOf(make('amazon'), change))
+  t.match(amazon({ currency: 'SEK' }), /"value":49.9,"currencyCode":"SEK"/)
+  t.notMatch(amazon({ currency: 'PLN' }), /value":|PLN/, 'a currency that Amazon does not know')
   t.equal(sent({}, { occurred_at: undefined }).event_time, 1_795_166_130, 'else when it came')
   t.equal(sent({}, { occurred_at: NOW + 5_000 }).event_time, Math.floor(NOW / 1000), 'never ahead')
   t.match(faultsOf(typeOf('meta'), { settings: { event_id: '{nope}' } }), [/unknown macro/])
@@ -159,6 +209,13 @@ t.test('reversals', async t => {
       },
     ],
   })
+})
+
+t.test('what Google no longer adjusts is not sent', async t => {
+  const reversedAfter = (days: number) =>
+    build(make('google_ads'), { status: 'reversed', occurred_at: NOW - days * 86_400_000 })
+  t.match(reversedAfter(54), { body: /RETRACTION/ })
+  t.match(reversedAfter(54.1), { reason: 'expired' })
 })
 
 t.test('consent', async t => {
@@ -270,8 +327,54 @@ t.test('the click', async t => {
   t.match(bodyOf(make('linkedin'), { last_name: undefined }), { user: { userInfo: undefined } })
 })
 
-t.test('a service account signs its assertion', async t => {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+t.test('what comes too early after its click waits', async t => {
+  const hour = 3_600_000
+  const rest = (change: Change, settings = {}) =>
+    make('google_data_manager', settings).restMs?.(conversionWith({ received_at: NOW, ...change }))
+  t.equal(rest({ click_time: NOW - 2 * hour }), 4 * hour)
+  t.equal(rest({ click_time: NOW - 6 * hour }), 0)
+  t.equal(rest({ click_time: undefined }), 0, 'nobody knows')
+  t.equal(rest({ click_time: NOW - hour, status: 'reversed' }), 6 * hour, 'after the sale')
+  t.equal(rest({ click_time: NOW + 99 * hour }), 7 * hour, 'a clock that is wrong costs no days')
+  t.equal(rest({ click_time: NOW }, { click_rest_hours: '0' }), 0)
+  t.equal(
+    make('google_ads').restMs?.(conversionWith({ received_at: NOW, click_time: NOW })),
+    6 * hour,
+  )
+  t.equal(make('meta').restMs, undefined)
+})
+
+t.test('what Google took in can be asked about', async t => {
+  const question = (settings: Record<string, string>, body: string) =>
+    make('google_data_manager', settings).confirm?.question({ status: 200, headers: {}, body })
+  t.same(question({}, '{"requestId":"r/1=="}'), {
+    id: 'r/1==',
+    request: {
+      method: 'GET',
+      url: 'https://datamanager.googleapis.com/v1/requestStatus:retrieve?requestId=r%2F1%3D%3D',
+      headers: {},
+      body: undefined,
+    },
+  })
+  t.equal(question({}, '{"requestId":"r 1\\n"}'), undefined)
+  t.equal(question({}, '{}'), undefined)
+  t.equal(make('google_data_manager', { status_check: 'no' }).confirm, undefined)
+  t.equal(
+    make('google_data_manager', { test_mode: 'yes' }).confirm,
+    undefined,
+    'nothing came of a test',
+  )
+  t.equal(make('google_ads').confirm, undefined)
+})
+
+t.test('Meta signs its token with the secret of the app', async t => {
+  t.match(build(make('meta', { app_secret: 'app_secret_123' })), {
+    url: /access_token=EAATESTTOKEN&appsecret_proof=2e3b5739f4c846c92c7aafb217d88185f756aeb06f9b268333e118e764a31b70$/,
+  })
+})
+
+t.test('grants', async t => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const file = { type: 'service_account', client_email: 'x@y.iam', private_key_id: 'k1', private_key: pem } // prettier-ignore
   const settings = (text: string) => ({ service_account: text, events: 'sale=1' })
@@ -282,20 +385,20 @@ t.test('a service account signs its assertion', async t => {
     'https://datamanager.googleapis.com',
     'https://oauth2.googleapis.com',
   ])
-  const form = destination.grant?.form(NOW) ?? {}
-  t.equal(form['grant_type'], 'urn:ietf:params:oauth:grant-type:jwt-bearer')
-  const [header = '', claims = '', signature = ''] = (form['assertion'] ?? '').split('.')
-  const parse = (part: string): unknown => JSON.parse(Buffer.from(part, 'base64url').toString())
-  t.same(parse(header), { alg: 'RS256', typ: 'JWT', kid: 'k1' })
-  t.same(parse(claims), {
-    iss: 'x@y.iam',
+  t.same(destination.grant, {
+    kind: 'service_account',
+    url: 'https://oauth2.googleapis.com/token',
+    email: 'x@y.iam',
+    key: pem,
     scope: 'https://www.googleapis.com/auth/datamanager',
-    aud: 'https://oauth2.googleapis.com/token',
-    iat: Math.floor(NOW / 1000),
-    exp: Math.floor(NOW / 1000) + 3600,
   })
-  const verify = createVerify('RSA-SHA256').update(`${header}.${claims}`)
-  t.ok(verify.verify(publicKey, signature, 'base64url'))
+  t.same(make('amazon').grant, {
+    kind: 'refresh_token',
+    url: 'https://api.amazon.com/auth/o2/token',
+    clientId: 'c',
+    clientSecret: 's',
+    refreshToken: 'r',
+  })
 
   const faults = (text: string) =>
     faultsOf(typeOf('google_data_manager'), { settings: settings(text) })

@@ -42,6 +42,9 @@ const KNOWN: ReadonlySet<string> = new Set(TEXT_FIELDS)
 /** An hour after the conversion. */
 export const NOW = Date.parse(input.occurred_at) + 3_600_000
 
+/** When the reversal of the examples came; no platform's age limit is over by then. */
+export const REVERSED_AT = Date.parse('2026-11-22T09:15:30Z')
+
 export const CONVERSION: Conversion = {
   id: 'cnv-0001',
   network: 'net',
