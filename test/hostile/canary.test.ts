@@ -14,6 +14,7 @@ import { cli } from '../support/cli.ts'
 import { runCommand } from '../support/command.ts'
 import { startGateway, temporaryFolder, type Gateway } from '../support/gateway.ts'
 import { install } from '../support/installation.ts'
+import { startCollector } from '../support/collector.ts'
 import { leaks } from '../support/leaks.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
@@ -29,6 +30,7 @@ const SECRETS = {
   CANARY_REDIS: 'CANARY-redis-10026',
   CANARY_WEBHOOK: `whsec_${Buffer.from('CANARY-webhook-signing-10027').toString('base64')}`,
   CANARY_TRACKER: 'CANARY-tracker-10028',
+  CANARY_TRACES: 'CANARY-traces-10030',
 }
 const PERSON = { email: 'CANARY.person.10029@example.com', ip: '203.0.113.77' }
 
@@ -54,7 +56,8 @@ t.test('whatever stands where it should not is found, in every spelling', async 
 
 t.test('secrets and personal data are in nothing that is shown', async t => {
   const folder = temporaryFolder(t)
-  const { config, secrets, redis } = await setUp(t, folder)
+  const traces = await startCollector(t)
+  const { config, secrets, redis } = await setUp(t, folder, traces.endpoint)
   const crash = join(folder, 'crash.cjs')
   writeFileSync(
     crash,
@@ -66,6 +69,7 @@ t.test('secrets and personal data are in nothing that is shown', async t => {
   const gateway = await startGateway(t, config, { ...SECRETS, NODE_OPTIONS: `--require ${crash}` })
   const shown: [where: string, text: string][] = []
   await postbacks(t, gateway)
+  await until('traces came', () => traces.spans.length > 0)
   await listeners(t, gateway, shown)
   await commands(t, config, gateway, shown)
   await reloads(t, config, gateway, shown)
@@ -91,13 +95,16 @@ t.test('secrets and personal data are in nothing that is shown', async t => {
   t.equal(refused.code, 1)
   shown.push(['a refused password', refused.text])
 
+  // Only its headers say who we are to the collector.
+  shown.push(['traces', traces.requests.map(({ body }) => body).join('\n')])
+
   for (const [where, text] of shown) {
     t.ok(text.length > 0, `${where} says something`)
     t.same(leaks(text, { ...secrets, ...PERSON }), [], where)
   }
 })
 
-async function setUp(t: Test, folder: string) {
+async function setUp(t: Test, folder: string, endpoint: string) {
   // Says back what it was sent, as some trackers do in their errors.
   const echo = createServer((incoming, response) => {
     incoming.toArray().then(chunks => {
@@ -126,6 +133,7 @@ async function setUp(t: Test, folder: string) {
     destinations: [],
     more: {
       log: { level: 'debug' },
+      tracing: { endpoint, sample: 1, headers: { 'x-key': '${CANARY_TRACES}' } },
       server: { listen: '127.0.0.1:0', tls },
       admin: { listen: '127.0.0.1:0', tls, token: '${CANARY_ADMIN}' },
       networks: {
