@@ -107,7 +107,7 @@ const admin = record({
   tls: optional(tls),
   token: optional(
     text(
-      'Bearer token that /metrics asks for; without one everybody who reaches the listener may read',
+      'Bearer token that /metrics asks for; without one everybody who reaches the listener may read, on loopback under the names of this machine only',
     ),
   ),
   collect_interval_ms: optional(

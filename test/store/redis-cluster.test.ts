@@ -28,6 +28,25 @@ conformance(
   ),
 )
 
+t.test('buckets of rates are shared across nodes', async t => {
+  const prefix = `rates-${process.pid}`
+  const stores = [createRedisStore({ cluster, prefix }), createRedisStore({ cluster, prefix })]
+  for (const store of stores) await store.open()
+  t.teardown(async () => {
+    for (const store of stores) await store.close()
+    await Promise.all(nodes.map(({ admin }) => dropPrefix(admin, prefix)))
+  })
+  const [one, other] = stores
+  const uses = Array.from({ length: 60 }, (_, i) => ({ name: `n${i}`, perSecond: 1, taken: 1 }))
+  const started = performance.now()
+  const first = (await one?.shareRates?.(uses)) ?? []
+  t.same(first, Array.from({ length: 60 }, () => 0)) // prettier-ignore
+  const left = (await other?.shareRates?.(uses)) ?? []
+  // They fill at one a second.
+  const most = (performance.now() - started) / 1000 - 1
+  t.ok(left.length === 60 && left.every(tokens => tokens <= most), 'the other knows')
+})
+
 async function failure(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise

@@ -118,10 +118,12 @@ t.test('buckets of rates are shared, and gone when they are full', async t => {
   t.teardown(() => other.close())
   const use = (name: string, taken: number) => ({ name, perSecond: 10, taken })
   const names = Array.from({ length: 20 }, (_, i) => `net-${i}`)
+  const started = performance.now()
   const left = await store.shareRates?.(names.map((name, i) => use(name, i % 5)))
   t.same(left, names.map((_, i) => 10 - (i % 5)), 'each its own, in order') // prettier-ignore
   const [after = NaN] = (await other.shareRates?.([use('net-4', 6)])) ?? []
-  t.ok(after >= 0 && after < 10, `what the other took is missing: ${after}`)
+  const filled = (performance.now() - started) / 100
+  t.ok(after <= filled, `what the other took is missing: ${after}, filled ${filled}`)
   const [deep = NaN] = (await store.shareRates?.([use('net-4', 10_000)])) ?? []
   t.equal(deep, -10, 'a debt of one second and no more')
   const keys = await admin.keys(`${prefix}:{*}:r:*`)
