@@ -300,6 +300,7 @@ function configured({ loaded, networks, destinations, front }: RuleSet): Configu
       }
     }),
     destinations: [...destinations.keys()],
+    judgingLater: [...destinations.values()].flatMap(({ id, confirm }) => (confirm ? [id] : [])),
     ...(front ? { proxy: { upstreams: [UPSTREAM], isShadowed: front.shadow !== undefined } } : {}),
   }
 }

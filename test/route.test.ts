@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Conversion } from '../src/model/conversion.ts'
-import { compileRoutes, type RouteSpec } from '../src/route/route.ts'
+import { compileRoutes, type RouteSpec, type RouteTargets } from '../src/route/route.ts'
 
 const TARGETS = {
   networks: ['alpha', 'beta'],
@@ -52,6 +52,22 @@ t.test('a route applies where every one of its tests holds', async t => {
   for (const [route, fields, applies] of cases) {
     t.same(names([route], fields), applies ? ['voluum'] : [], JSON.stringify([route, fields]))
   }
+})
+
+t.test('a destination may ask for a longer delay than its route', async t => {
+  const targets = {
+    networks: ['alpha'],
+    destinations: [{ id: 'google', wants: () => true, restMs: ({ click_time: at = 0 }) => at }],
+  } satisfies RouteTargets
+  const delayOf = (seconds: number, restMs: number) => {
+    const compiled = compileRoutes([{ to: ['google'], delay_seconds: seconds }], targets)
+    if (!compiled.ok) throw new Error(JSON.stringify(compiled.error))
+    return compiled.value.route(conversion({ click_time: restMs }))[0]?.delayMs
+  }
+  t.equal(delayOf(0, 5_000), 5_000)
+  t.equal(delayOf(60, 5_000), 60_000)
+  t.equal(delayOf(60, 0), 60_000)
+  t.equal(delayOf(0, 0), 0)
 })
 
 t.test('each destination once, by the first route that leads there', async t => {

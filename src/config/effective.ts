@@ -5,8 +5,9 @@
 import { parseListen, type ListenAddress } from '../rules/address.ts'
 import { DEFAULTS, deepFreeze } from './defaults.ts'
 import type { ProxyConfig } from './schema-proxy.ts'
+import type { DestinationConfig } from './schema-destination.ts'
 import type { TracingConfig } from './schema-tracing.ts'
-import type { Config, DestinationConfig, NetworkConfig, RouteConfig } from './schema.ts'
+import type { Config, NetworkConfig, RouteConfig } from './schema.ts'
 import type { SettingDeclarations } from './settings.ts'
 
 type Given<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> }

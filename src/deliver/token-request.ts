@@ -31,7 +31,6 @@ export async function askForToken(
   send: SendTokenRequest,
   now: number,
 ): Promise<Asked> {
-  const library = await loadTokenLibrary()
   let sent: Sent | undefined
   const sendOnce: typeof fetch = async (_url, init) => {
     sent = await send({
@@ -45,9 +44,10 @@ export async function askForToken(
     const { status, body } = sent.response
     return new Response(body || null, { status, headers: { 'content-type': 'application/json' } })
   }
-  const client = clientOf(library, grant, { fetchImplementation: sendOnce }, now)
-  client.transporter.interceptors.request.add({ resolved: withoutRetries })
   try {
+    const library = await loadTokenLibrary()
+    const client = clientOf(library, grant, { fetchImplementation: sendOnce }, now)
+    client.transporter.interceptors.request.add({ resolved: withoutRetries })
     const { token } = await client.getAccessToken()
     return { sent, token: typeof token === 'string' && token !== '' ? token : undefined }
   } catch {

@@ -80,6 +80,8 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
   confirm?(prepared: P): Confirm | undefined
   /** False for what it must never see, beyond `statuses`. */
   wants?(conversion: Pick<Conversion, 'status' | 'event'>, prepared: P): boolean
+  /** How long after a postback came it may first be told, ms. */
+  restMs?(conversion: Conversion, prepared: P): number
   /** `conversion` has this destination's click id and share of the payout. */
   request(
     conversion: Conversion,
@@ -91,7 +93,10 @@ export interface DestinationDefinition<S extends SettingDeclarations, P> {
 }
 
 /** A definition with its settings filled in. */
-export interface OpenDestination extends Pick<Destination, 'test' | 'grant' | 'confirm'> {
+export interface OpenDestination extends Pick<
+  Destination,
+  'test' | 'grant' | 'confirm' | 'restMs'
+> {
   readonly origins: readonly string[]
   wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
   request(conversion: Conversion, context: RequestContext): Result<DeliveryRequest, RequestFault>
@@ -122,7 +127,8 @@ export interface DestinationType extends Pick<
 export function defineDestination<const S extends SettingDeclarations, P>(
   definition: DestinationDefinition<S, P>,
 ): DestinationType {
-  const { prepare, origins, wants, request, test, grant, confirm, ...described } = definition
+  const { prepare, origins, wants, request, test, grant, confirm, restMs, ...described } =
+    definition
   return {
     ...described,
     open: values => {
@@ -136,6 +142,7 @@ export function defineDestination<const S extends SettingDeclarations, P>(
         ...(test ? { test: test(value) } : {}),
         ...(made ? { grant: made } : {}),
         ...(confirming ? { confirm: confirming } : {}),
+        ...(restMs ? { restMs: (conversion: Conversion) => restMs(conversion, value) } : {}),
         wants: wants ? conversion => wants(conversion, value) : () => true,
         request: (conversion, context) => request(conversion, value, context),
       })

@@ -24,7 +24,7 @@ import type { Scope } from './value.ts'
 /** What a rule and a type in code have in common once they are compiled. */
 export interface CompiledDestination extends Pick<
   Destination,
-  'wants' | 'request' | 'verdict' | 'test' | 'grant' | 'confirm'
+  'wants' | 'request' | 'verdict' | 'test' | 'grant' | 'confirm' | 'restMs'
 > {
   readonly origins: readonly string[]
   /** Forms of the secret settings that are made here, to be masked. */

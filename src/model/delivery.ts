@@ -185,6 +185,8 @@ export interface Destination {
   readonly rule: string
   /** False for statuses or events it must never see; such deliveries are not enqueued. */
   wants(conversion: Pick<Conversion, 'status' | 'event'>): boolean
+  /** How long after a postback came it may first be told, ms; earlier it would refuse. 0: at once. */
+  restMs?(conversion: Conversion): number
   request(record: DeliveryRecord, context: DeliveryContext): Result<DeliveryRequest, RequestFault>
   verdict(response: DeliveryResponse, now: number): DeliveryVerdict
   /** Told of every answer; for what is compared with it, never to change what follows. */

@@ -19,6 +19,8 @@ export interface Configured {
     readonly currency: string
   }[]
   readonly destinations: readonly string[]
+  /** Those of them that judge later what they took in. */
+  readonly judgingLater?: readonly string[]
   /** Where this gateway stands in front of a tracker. */
   readonly proxy?: {
     readonly upstreams: readonly string[]
@@ -105,6 +107,11 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
   declareProxy(metrics, configured)
   for (const call of STORE_CALLS) {
     for (const reason of STORE_FAILURES) metrics.storeErrors.declare(call, reason)
+  }
+  for (const destination of configured.judgingLater ?? []) {
+    for (const result of [...CONFIRMATION_RESULTS, 'unknown']) {
+      metrics.confirmations.declare(destination, result)
+    }
   }
   for (const result of ['new', 'update', 'duplicate', 'stale', 'conflict']) {
     metrics.dedupe.declare(result)

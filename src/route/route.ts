@@ -1,7 +1,8 @@
 /**
  * Which destinations get a conversion. In: a conversion. Out: each destination once, in the order
  * of the routes; where several routes lead to the same one, the first that matches decides its
- * delay and share. Destinations that do not take the status or event are left out. Pure; compiled
+ * delay and share; a destination may ask for a longer delay. Destinations that do not take the status
+ * or event are left out. Pure; compiled
  * at load into one list per network, so a conversion meets only the routes of its own network.
  */
 import { compareDecimals, parseDecimal } from '../base/decimal.ts'
@@ -31,7 +32,7 @@ export interface RouteSpec {
 
 export interface RouteTargets {
   readonly networks: readonly string[]
-  readonly destinations: readonly Pick<Destination, 'id' | 'wants'>[]
+  readonly destinations: readonly Pick<Destination, 'id' | 'wants' | 'restMs'>[]
 }
 
 /** Why a route does not apply to a conversion. */
@@ -55,12 +56,12 @@ export interface Router {
   explain(conversion: Conversion): readonly RouteExplanation[]
 }
 
-type Wants = Destination['wants']
+type Target = RouteTargets['destinations'][number]
 
 interface CompiledRoute {
   readonly from: ReadonlySet<string>
   readonly tests: readonly { readonly miss: RouteMiss; readonly holds: Match<Conversion> }[]
-  readonly deliveries: readonly { readonly delivery: RoutedDelivery; readonly wants: Wants }[]
+  readonly deliveries: readonly { readonly delivery: RoutedDelivery; readonly target: Target }[]
 }
 
 /** Paths of faults start with `routes`. */
@@ -69,7 +70,7 @@ export function compileRoutes(
   { networks, destinations }: RouteTargets,
 ): Result<Router, readonly RuleFault[]> {
   const faults: RuleFault[] = []
-  const wants = new Map(destinations.map(({ id, wants: takes }) => [id, takes]))
+  const targets = new Map(destinations.map(target => [target.id, target]))
   const twins = new Map<string, number>()
   const routes = specs.map((spec, index) => {
     const path = ['routes', index]
@@ -79,8 +80,8 @@ export function compileRoutes(
       }
     })
     spec.to.forEach((name, i) => {
-      if (!wants.has(name)) {
-        faults.push(unknownName('destination', name, wants.keys(), [...path, 'to', i]))
+      if (!targets.has(name)) {
+        faults.push(unknownName('destination', name, targets.keys(), [...path, 'to', i]))
       }
     })
     // Not the index: a route put in above must not change what the others have sampled.
@@ -90,7 +91,7 @@ export function compileRoutes(
     return {
       from: new Set(spec.from ?? networks),
       tests: compileTests(spec, `${kin}#${twin}`, path, faults),
-      deliveries: compileDeliveries(spec, wants, path, faults),
+      deliveries: compileDeliveries(spec, targets, path, faults),
     }
   })
   if (faults.length > 0) return fail(faults)
@@ -111,11 +112,16 @@ function follow(
   const routed: RoutedDelivery[] = []
   for (const { tests, deliveries } of routes) {
     if (!tests.every(test => test.holds(conversion))) continue
-    for (const { delivery, wants } of deliveries) {
-      if (!includes(routed, delivery.destination) && wants(conversion)) routed.push(delivery)
+    for (const { delivery, target } of deliveries) {
+      if (includes(routed, delivery.destination) || !target.wants(conversion)) continue
+      routed.push(rested(delivery, target.restMs?.(conversion)))
     }
   }
   return routed
+}
+
+function rested(delivery: RoutedDelivery, restMs = 0): RoutedDelivery {
+  return restMs > delivery.delayMs ? { ...delivery, delayMs: restMs } : delivery
 }
 
 function explain(
@@ -127,11 +133,11 @@ function explain(
     const miss = from.has(conversion.network)
       ? tests.find(test => !test.holds(conversion))?.miss
       : 'from'
-    const to = deliveries.map(({ delivery, wants }) => {
+    const to = deliveries.map(({ delivery, target }) => {
       const { destination } = delivery
       if (miss) return { destination, decision: 'unmatched' } as const
       if (includes(routed, destination)) return { destination, decision: 'earlier' } as const
-      if (!wants(conversion)) return { destination, decision: 'unwanted' } as const
+      if (!target.wants(conversion)) return { destination, decision: 'unwanted' } as const
       routed.push(delivery)
       return { destination, decision: 'delivered' } as const
     })
@@ -173,7 +179,7 @@ function compileTests(
 
 function compileDeliveries(
   spec: RouteSpec,
-  wants: ReadonlyMap<string, Wants>,
+  targets: ReadonlyMap<string, Target>,
   path: readonly (string | number)[],
   faults: RuleFault[],
 ): CompiledRoute['deliveries'] {
@@ -189,8 +195,8 @@ function compileDeliveries(
   const delayMs = (spec.delay_seconds ?? 0) * 1000
   const share = compareDecimals(percent, '100') === 0 ? undefined : percent
   return spec.to.flatMap(destination => {
-    const takes = wants.get(destination)
-    return takes ? [{ delivery: { destination, delayMs, share }, wants: takes }] : []
+    const target = targets.get(destination)
+    return target ? [{ delivery: { destination, delayMs, share }, target }] : []
   })
 }
 

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { maskSecrets } from '../../src/base/redact.ts'
 import { fail, ok } from '../../src/base/result.ts'
-import type { DestinationConfig } from '../../src/config/schema.ts'
+import type { DestinationConfig } from '../../src/config/schema-destination.ts'
 import { compileAnswer } from '../../src/destinations/answer.ts'
 import { defineDestination } from '../../src/destinations/define.ts'
 import type { DestinationFault } from '../../src/destinations/fault.ts'

@@ -173,7 +173,10 @@ t.test('only what the network itself sent breaks its silence', async t => {
 
 t.test('what is configured exists with 0, what was removed goes', async t => {
   const { events, values, metrics } = createScene()
-  events.configured(CONFIGURED)
+  events.configured({ ...CONFIGURED, judgingLater: ['b'] })
+  const later = await values('postern_destination_confirmations_total')
+  t.same(Object.values(later), [0, 0, 0, 0, 0])
+  t.equal(later['{destination="b",result="refused"}'], 0, 'only where something is judged later')
   const rejected = await values('postern_postbacks_rejected_total')
   t.equal(Object.keys(rejected).length, 2 * AUTHENTICATION_REASONS.length)
   t.ok(AUTHENTICATION_REASONS.includes('signature_invalid'))

@@ -7,7 +7,7 @@
 import { readUploadAnswer } from './google-answer.ts'
 import { IDENTITY } from './identity.ts'
 import { amount, post, type Body } from './json.ts'
-import { GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
+import { CLICK_REST, GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
 import { defineAdPlatform, insufficient, refuse, type AdEvent } from './platform.ts'
 
 const API_VERSION = 'v25'
@@ -36,6 +36,7 @@ export const googleAds = defineAdPlatform({
     },
     developer_token: { title: 'Developer token', secret: true, example: 'DEVTOKEN' },
     api_version: { title: 'API version', default: API_VERSION, pattern: '^v[0-9]+$' },
+    ...CLICK_REST,
     ...GOOGLE_SETTINGS,
   },
   events: {},
@@ -57,10 +58,12 @@ export const googleAds = defineAdPlatform({
         'developer-token': settings.developer_token,
         ...(login === '' ? {} : { 'login-customer-id': login }),
       },
+      restMs: Number(settings.click_rest_hours) * 3_600_000,
       grant: googleGrant(settings, SCOPE, fault),
     }
   },
   grant: ({ grant }) => grant,
+  clickRestMs: ({ restMs }) => restMs,
   request: (event, { customer, path, headers }, base) => {
     const action = `${customer}/conversionActions/${event.name}`
     if (event.isReversal) {

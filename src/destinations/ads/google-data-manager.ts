@@ -11,7 +11,7 @@
 import { readDataManagerAnswer, readRequestStatus } from './google-answer.ts'
 import { IDENTITY } from './identity.ts'
 import { amount, JSON_HEADERS, post } from './json.ts'
-import { GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
+import { CLICK_REST, GOOGLE_SETTINGS, googleGrant } from './oauth.ts'
 import { defineAdPlatform, insufficient, refuse, type AdEvent } from './platform.ts'
 import { at, bodyOf } from './verdict.ts'
 
@@ -54,6 +54,7 @@ export const googleDataManager = defineAdPlatform({
       default: 'yes',
       pattern: '^(yes|no)$',
     },
+    ...CLICK_REST,
     ...GOOGLE_SETTINGS,
   },
   events: {},
@@ -81,10 +82,12 @@ export const googleDataManager = defineAdPlatform({
       operating: { accountType: 'GOOGLE_ADS', accountId: digits(settings.customer_id) },
       login: login === '' ? undefined : { accountType: 'GOOGLE_ADS', accountId: login },
       source: settings.event_source,
+      restMs: Number(settings.click_rest_hours) * 3_600_000,
       grant: googleGrant(settings, SCOPE, fault),
     }
   },
   grant: ({ grant }) => grant,
+  clickRestMs: ({ restMs }) => restMs,
   confirm: ({ statusPath }, base) =>
     statusPath === undefined
       ? undefined

@@ -33,6 +33,16 @@ export const GOOGLE_SETTINGS = {
   token_url: { title: 'Token endpoint', default: 'https://oauth2.googleapis.com/token' },
 } as const
 
+/** https://developers.google.com/google-ads/api/reference/rpc/v22/ConversionUploadErrorEnum.ConversionUploadError */
+export const CLICK_REST = {
+  click_rest_hours: {
+    title:
+      'Hours from the click to the upload, where the postback brings click_time; Google refuses earlier ones',
+    default: '6',
+    pattern: '^[0-9]{1,2}$',
+  },
+} as const
+
 interface RefreshValues {
   readonly client_id: string
   readonly client_secret: string

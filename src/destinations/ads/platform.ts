@@ -83,6 +83,8 @@ export interface AdPlatform<S extends SettingDeclarations, P> extends Pick<
     fault: (setting: keyof S & string, message: string) => void,
   ): P
   grant?(prepared: P, settings: SettingValues<S>): TokenGrant | undefined
+  /** From the click to when it may first be told, ms; told where the time of the click is known. */
+  clickRestMs?(prepared: P): number
   /** Where it judges later what it took in; never asked about tests. */
   confirm?(prepared: P, base: string): Confirm | undefined
   /** `base`: `https://host`, without a slash at its end. */
@@ -118,6 +120,7 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
     reversals,
     prepare,
     grant,
+    clickRestMs,
     confirm,
     request,
     ...described
@@ -166,6 +169,9 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
     origins: prepared => prepared.origins,
     grant: prepared => prepared.grant,
     confirm: prepared => prepared.confirm,
+    ...(clickRestMs
+      ? { restMs: (conversion, { own }) => restOf(conversion, clickRestMs(own)) }
+      : {}),
     ...(test === undefined
       ? {}
       : {
@@ -190,6 +196,17 @@ export function defineAdPlatform<const S extends SettingDeclarations, P>(
       return request(event, prepared.own, prepared.base)
     },
   })
+}
+
+/** A reversal rests an hour longer, so that it never goes before what it takes back. */
+function restOf(
+  { click_time: click, received_at: now, status }: Conversion,
+  restMs: number,
+): number {
+  if (click === undefined || restMs === 0) return 0
+  const until = click + restMs + (status === 'reversed' ? HOUR_MS : 0)
+  // A click of the future is a fault of the network's clock.
+  return Math.min(Math.max(0, until - now), restMs + HOUR_MS)
 }
 
 export function refuse(

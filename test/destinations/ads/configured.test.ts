@@ -30,6 +30,7 @@ import {
   conversionWith,
   create,
   EXAMPLES,
+  NOW,
   REVERSED_AT,
   ruleOf,
   typeOf,
@@ -307,6 +308,9 @@ t.test('a key file comes from a file as it is, and what nobody verified needs a 
     await configure(folder, { ...base, destinations: { ads: google } }, { T: 't' }),
   )
   t.ok(rules.destinations.get('ads')?.grant)
+  const fresh = { click_time: NOW, received_at: NOW }
+  const [routed] = rules.router.route({ ...conversionWith(fresh), network: 'generic' })
+  t.match(routed, { destination: 'ads', delayMs: 6 * 3_600_000 }, 'the click has to rest')
   t.equal(rules.destinations.get('ads')?.policy.budgetMs, 7 * 86_400_000, 'the type’s own budget')
 
   const openai = { rule: 'openai', settings: { pixel_id: 'p', access_token: '${T}' } }

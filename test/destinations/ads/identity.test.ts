@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import * as email from '../../../src/destinations/ads/email.ts'
-import { hashed, plain, type Spelling } from '../../../src/destinations/ads/hash.ts'
+import { hashed, plain, type Identify, type Spelling } from '../../../src/destinations/ads/hash.ts'
 import { IDENTITY } from '../../../src/destinations/ads/identity.ts'
 import * as name from '../../../src/destinations/ads/name.ts'
 import * as phone from '../../../src/destinations/ads/phone.ts'
@@ -191,13 +191,20 @@ t.test('the same person, however written', async t => {
   const upper = (text: string, flags: readonly boolean[]) =>
     [...text].map((c, i) => (flags[i % flags.length] ? c.toUpperCase() : c)).join('') // eslint-disable-line
   const flags = fc.array(fc.boolean(), { minLength: 1, maxLength: 9 })
-  const people = [meta, tiktok, google, microsoft, snapchat, pinterest, reddit, linkedin, x, amazon]
+  type Field = 'email' | 'phone' | 'first_name' | 'last_name' | 'zip' | 'country'
+  /** Every platform that wants the field, without those named. */
+  const all = (field: Field, ...without: (keyof typeof IDENTITY)[]): readonly Identify[] =>
+    Object.entries(IDENTITY).flatMap(([platform, fields]) => {
+      const identify = (fields as Readonly<Record<string, Identify>>)[field]
+      return identify && !without.some(name => name === platform) ? [identify] : []
+    })
+  t.equal(all('email').length, Object.keys(IDENTITY).length)
 
   t.doesNotThrow(() => {
     fc.assert(
       fc.property(fc.emailAddress(), flags, space, space, (address, how, before, after) => {
         const other = before + upper(address, how) + after
-        return people.every(({ email: of }) => of(address) === of(other))
+        return all('email').every(of => of(address) === of(other))
       }),
     )
     const digits = fc.stringMatching(/^[1-9][0-9]{9,13}$/)
@@ -205,16 +212,29 @@ t.test('the same person, however written', async t => {
     fc.assert(
       fc.property(digits, between, (number, marks) => {
         const written = `+${[...number].map((c, i) => c + marks[i % marks.length]).join('')}` // eslint-disable-line
-        return [meta, tiktok, google, snapchat, amazon].every(
-          ({ phone: of }) => of(`+${number}`) === of(written) && of(written) !== undefined,
+        // Ten digits are those of one country only.
+        return all('phone', 'nextdoor').every(
+          of => of(`+${number}`) === of(written) && of(written) !== undefined,
         )
       }),
     )
     fc.assert(
       fc.property(word, flags, space, (first, how, around) => {
         const other = around + upper(first, how).normalize('NFD') + around
-        return [meta, tiktok, google, snapchat, pinterest].every(
-          ({ first_name: of }) => of(first) === of(other),
+        // LinkedIn reads names as they are written.
+        return [...all('first_name', 'linkedin'), ...all('last_name', 'linkedin')].every(
+          of => of(first) === of(other),
+        )
+      }),
+    )
+    const code = fc.constantFrom('us', 'de', 'gb', 'kr', 'br')
+    const zip = fc.stringMatching(/^[0-9]{5}$/)
+    fc.assert(
+      fc.property(code, zip, flags, space, space, (country, postal, how, before, after) => {
+        const around = (text: string) => before + upper(text, how) + after
+        return (
+          all('country').every(of => of(country) === of(around(country)) && of(country)) &&
+          all('zip').every(of => of(postal) === of(around(postal)) && of(postal))
         )
       }),
     )

@@ -8,6 +8,7 @@ import type { RequestFault } from '../../../src/model/delivery.ts'
 import {
   bodyOf,
   build,
+  conversionWith,
   create,
   EXAMPLES,
   faultsOf,
@@ -324,6 +325,23 @@ t.test('the click', async t => {
   t.match(build(make('pinterest'), { email: undefined, ip: undefined }), { reason: 'insufficient_identity' }) // prettier-ignore
   t.match(bodyOf(make('reddit', { events: 'quiz=Quiz' }), { event: 'quiz' }), { data: { events: [{ type: { tracking_type: 'CUSTOM', custom_event_name: 'Quiz' } }] } }) // prettier-ignore
   t.match(bodyOf(make('linkedin'), { last_name: undefined }), { user: { userInfo: undefined } })
+})
+
+t.test('what comes too early after its click waits', async t => {
+  const hour = 3_600_000
+  const rest = (change: Change, settings = {}) =>
+    make('google_data_manager', settings).restMs?.(conversionWith({ received_at: NOW, ...change }))
+  t.equal(rest({ click_time: NOW - 2 * hour }), 4 * hour)
+  t.equal(rest({ click_time: NOW - 6 * hour }), 0)
+  t.equal(rest({ click_time: undefined }), 0, 'nobody knows')
+  t.equal(rest({ click_time: NOW - hour, status: 'reversed' }), 6 * hour, 'after the sale')
+  t.equal(rest({ click_time: NOW + 99 * hour }), 7 * hour, 'a clock that is wrong costs no days')
+  t.equal(rest({ click_time: NOW }, { click_rest_hours: '0' }), 0)
+  t.equal(
+    make('google_ads').restMs?.(conversionWith({ received_at: NOW, click_time: NOW })),
+    6 * hour,
+  )
+  t.equal(make('meta').restMs, undefined)
 })
 
 t.test('what Google took in can be asked about', async t => {
