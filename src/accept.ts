@@ -3,6 +3,7 @@
  * all postbacks of one turn of the event loop share one store call, and a store that does not
  * confirm is a deferral, never a guess.
  */
+import type { Clock } from './base/clock.ts'
 import { fail, ok, type Result } from './base/result.ts'
 import type { Deferral } from './reasons.ts'
 import { createBatcher } from './store/batch.ts'
@@ -23,6 +24,7 @@ export function createAccept(
   store: Pick<Store, 'accept'>,
   replays: Replays,
   events: AcceptEvents,
+  clock: Clock,
 ): Accept {
   const batcher = createBatcher<AcceptEntry, Accepted>(async entries => {
     try {
@@ -32,7 +34,7 @@ export function createAccept(
       events.storeFailed({ operation: 'accept', error })
       throw error
     }
-  })
+  }, clock)
   return async entry => {
     const isReplay = replays.has(entry)
     events.replayed(isReplay)

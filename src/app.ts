@@ -116,7 +116,7 @@ export function createApp(options: AppOptions): App {
   const replays = createReplays({ max: REPLAYS_MAX, clock })
   const ports = {
     store,
-    accept: createAccept(store, replays, events),
+    accept: createAccept(store, replays, events, clock),
     dispatcher,
     clock,
     keysSettled: () => keys.settled(),

@@ -21,6 +21,8 @@ export interface Start {
 export interface Gateway {
   readonly process: ChildProcess
   readonly redis: ChildProcess | undefined
+  /** Port of its Redis, for who fills it. */
+  readonly where?: string
   stop(): Promise<void>
 }
 
@@ -143,6 +145,10 @@ export function postern(options: Start, more: Partial<PosternOptions>): Promise<
   return started(child, port)
 }
 
+/** Flags for Node, such as `--trace-gc`, from BENCH_NODE_FLAGS. */
 function profiling({ profileFolder }: Start): string[] {
-  return profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
+  const flags = process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []
+  return profileFolder === undefined
+    ? flags
+    : [...flags, '--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
 }

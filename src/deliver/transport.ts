@@ -79,10 +79,10 @@ export function createTransport(options: TransportOptions): Transport {
         return opened
       }
 
-      async function send(request: DeliveryRequest, id: string, hop: number): Promise<Sent> {
+      function send(request: DeliveryRequest, id: string, hop: number): Promise<Sent> {
         const { origin, path } = splitUrl(request.url)
         const connections = connectionsTo(origin)
-        if ('kind' in connections) return connections
+        if ('kind' in connections) return Promise.resolve(connections)
         const outgoing: ExchangeRequest = {
           method: request.method,
           path,
@@ -95,12 +95,13 @@ export function createTransport(options: TransportOptions): Transport {
         // Or undici would take the TLS name from the Host header, which a postback chooses.
         if (request.host !== undefined) outgoing.servername = nameOf(origin)
         const started = options.clock.monotonic()
-        const first = await exchange(connections.acquire(false), outgoing, policy.timeoutMs)
-        if (!first.isStale) return first.sent
-        // The connection had been closed by the other side before this request: not its failure.
-        const leftMs = policy.timeoutMs - (options.clock.monotonic() - started)
-        if (leftMs <= 0) return timedOut(policy.timeoutMs, true)
-        return (await exchange(connections.acquire(true), outgoing, leftMs)).sent
+        return exchange(connections.acquire(false), outgoing, policy.timeoutMs).then(first => {
+          if (!first.isStale) return first.sent
+          // The connection had been closed by the other side before this request: not its failure.
+          const leftMs = policy.timeoutMs - (options.clock.monotonic() - started)
+          if (leftMs <= 0) return timedOut(policy.timeoutMs, true)
+          return exchange(connections.acquire(true), outgoing, leftMs).then(({ sent }) => sent)
+        })
       }
 
       return {
@@ -115,15 +116,18 @@ export function createTransport(options: TransportOptions): Transport {
   }
 }
 
+/** `/`, `?` and `#`. */
+const ENDS_HOST = new Set([47, 63, 35])
+
 /** Without a URL parser on the hot path: origins are parsed and checked once, when first seen. */
 function splitUrl(url: string): { readonly origin: string; readonly path: string } {
   const host = url.indexOf('//') + 2
-  const end = url.slice(host).search(/[/?#]/)
-  if (end < 0) return { origin: url, path: '/' }
-  const rest = url.slice(host + end)
-  const fragment = rest.indexOf('#')
-  const path = fragment < 0 ? rest : rest.slice(0, fragment)
-  return { origin: url.slice(0, host + end), path: path.startsWith('/') ? path : `/${path}` }
+  let end = host
+  while (end < url.length && !ENDS_HOST.has(url.charCodeAt(end))) end += 1
+  if (end === url.length) return { origin: url, path: '/' }
+  const fragment = url.indexOf('#', end)
+  const path = fragment < 0 ? url.slice(end) : url.slice(end, fragment)
+  return { origin: url.slice(0, end), path: path.startsWith('/') ? path : `/${path}` }
 }
 
 function nameOf(origin: string): string {

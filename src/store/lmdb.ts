@@ -7,10 +7,10 @@ import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '../base/clock.ts'
 import { createEmbeddedStore } from './embedded/store.ts'
-import type { Backend, Tables } from './embedded/tables.ts'
+import type { Backend } from './embedded/tables.ts'
 import { openDatabases, reasonOf, type Databases } from './lmdb/databases.ts'
 import { scrub } from './lmdb/scrub.ts'
-import { createLmdbTables } from './lmdb/tables.ts'
+import { createLmdbTables, type LmdbTables } from './lmdb/tables.ts'
 import { StoreError, type SafetyCheck, type Store, type StoreSize } from './store.ts'
 
 export interface LmdbStoreOptions {
@@ -35,7 +35,7 @@ export function createLmdbStore(options: LmdbStoreOptions): Store {
 }
 
 function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
-  let opened: { readonly databases: Databases; readonly tables: Tables } | undefined
+  let opened: { readonly databases: Databases; readonly tables: LmdbTables } | undefined
   let fatal: StoreError | undefined
   let writing = 0
 
@@ -91,7 +91,10 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
       writing += 1
       try {
         // A child transaction is undone when `work` throws; a plain one would be committed.
-        return await databases.root.childTransaction(() => work(tables))
+        return await databases.root.childTransaction(() => {
+          tables.states.begin()
+          return work(tables)
+        })
       } catch (error) {
         throw isCommitError(error) ? await fail(error) : error
       } finally {
@@ -103,6 +106,7 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
       const { databases, tables } = ensureOpen()
       // Sees what other processes have committed, and stays the same until `work` ends.
       databases.root.resetReadTxn()
+      tables.states.begin()
       return work(tables)
     },
 

@@ -1,6 +1,9 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { STATUSES } from '../../src/model/status.ts'
+import { createHmac } from 'node:crypto'
+import { systemClock } from '../../src/base/clock.ts'
+import { prepareHmac } from '../../src/base/hmac.ts'
 import { createBatcher } from '../../src/store/batch.ts'
 import { advance, decide, type ConversionState } from '../../src/store/decide.ts'
 import { dedupeHash } from '../../src/store/dedupe.ts'
@@ -113,11 +116,15 @@ t.test('hashes the key with the network', async t => {
 
 t.test('shares one call among all of a turn', async t => {
   const calls: number[][] = []
-  const batcher = createBatcher<number, number>(async items => {
-    calls.push([...items])
-    if (items.includes(7)) throw new Error('no sevens')
-    return items.map(item => item * 2)
-  }, 3)
+  const batcher = createBatcher<number, number>(
+    async items => {
+      calls.push([...items])
+      if (items.includes(7)) throw new Error('no sevens')
+      return items.map(item => item * 2)
+    },
+    systemClock,
+    3,
+  )
   const settled = await Promise.allSettled([1, 2, 3, 4, 7].map(item => batcher.add(item)))
   t.same(calls, [
     [1, 2, 3],
@@ -131,4 +138,52 @@ t.test('shares one call among all of a turn', async t => {
     { status: 'rejected' },
   ])
   t.equal(await batcher.add(9), 18, 'and goes on')
+})
+
+t.test('shares one call among the turns that follow a flush closely', async t => {
+  const calls: number[][] = []
+  const flush = async (items: readonly number[]) => {
+    calls.push([...items])
+    return items
+  }
+  let now = 0
+  const batcher = createBatcher(flush, { monotonic: () => now })
+  await batcher.add(1)
+  const second = batcher.add(2)
+  await new Promise(setImmediate)
+  t.same(calls, [[1]], 'the second waits')
+  await Promise.all([second, batcher.add(3)])
+  now = 2
+  const late = batcher.add(4)
+  await new Promise(setImmediate)
+  t.same(calls, [[1], [2, 3], [4]], 'what comes later does not')
+  await late
+})
+
+t.test('an HMAC with a prepared key is the HMAC', t => {
+  const keys = [
+    '',
+    'k',
+    'x'.repeat(64),
+    'x'.repeat(65),
+    'x'.repeat(200),
+    'ключ',
+    Buffer.alloc(32, 9),
+  ]
+  const texts = ['', 'text', 'ä€𝄞', '\ud800', 'y'.repeat(1365), 'y'.repeat(1366), '€'.repeat(5000)]
+  for (const algorithm of ['md5', 'sha1', 'sha256', 'sha512'] as const) {
+    for (const key of keys) {
+      const hmac = prepareHmac(algorithm, key)
+      for (const text of [
+        ...texts,
+        Buffer.from('bytes'),
+        Buffer.alloc(4096, 1),
+        Buffer.alloc(4097),
+      ]) {
+        const expected = createHmac(algorithm, key).update(text).digest('hex')
+        t.equal(hmac(text), expected, `${algorithm} ${String(key).length} ${text.length}`)
+      }
+    }
+  }
+  t.end()
 })

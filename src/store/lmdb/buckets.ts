@@ -28,7 +28,12 @@ export function bucketOf(now: number, windowMs: number): number {
   return Math.ceil(day / width) * width
 }
 
-export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'>): StateTable {
+export interface States extends StateTable {
+  /** To be called at the start of every transaction: others may have changed the buckets. */
+  begin(): void
+}
+
+export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'>): States {
   const key = Buffer.alloc(2 + HASH_BYTES)
   /** The list as last read, and what it says: newest first. */
   let listText: string | undefined
@@ -36,13 +41,16 @@ export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'
   /** Where the last lookup found its state; `accept` writes what it has just looked up. */
   let found: { readonly hash: string; readonly bucket: number | undefined } | undefined
 
-  function buckets(): readonly number[] {
+  function readBuckets(): void {
     const text = meta.get('buckets')
-    if (text !== listText) {
-      listText = text
-      list = text === undefined || text === '' ? [] : text.split(' ').map(Number)
-    }
-    return list
+    if (text === listText) return
+    listText = text
+    list = text === undefined || text === '' ? [] : text.split(' ').map(Number)
+  }
+
+  function writeBuckets(next: readonly number[]): void {
+    meta.putSync('buckets', next.join(' '))
+    readBuckets()
   }
 
   function at(bucket: number): Buffer {
@@ -53,7 +61,7 @@ export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'
   function get(hash: string, now: number) {
     const today = Math.floor(now / DAY_MS)
     key.write(hash, 2, 'hex')
-    for (const bucket of buckets()) {
+    for (const bucket of list) {
       if (bucket <= today) break
       const text = states.get(at(bucket))
       if (text === undefined) continue
@@ -65,6 +73,7 @@ export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'
   }
 
   return {
+    begin: readBuckets,
     get,
     put: (hash, state, now, windowMs) => {
       if (found?.hash !== hash) get(hash, now)
@@ -73,21 +82,19 @@ export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'
       found = undefined
       key.write(hash, 2, 'hex')
       if (old !== undefined && old !== bucket) states.removeSync(at(old))
-      if (!buckets().includes(bucket)) {
-        meta.putSync('buckets', [...buckets(), bucket].sort((a, b) => b - a).join(' '))
-      }
+      if (!list.includes(bucket)) writeBuckets([...list, bucket].sort((a, b) => b - a))
       states.putSync(at(bucket), fromState(state))
     },
     delete: hash => {
       found = undefined
       key.write(hash, 2, 'hex')
       let isThere = false
-      for (const bucket of buckets()) isThere = states.removeSync(at(bucket)) || isThere
+      for (const bucket of list) isThere = states.removeSync(at(bucket)) || isThere
       return isThere
     },
     expire: (now, limit) => {
       const today = Math.floor(now / DAY_MS)
-      const passed = buckets().findLast(bucket => bucket <= today)
+      const passed = list.findLast(bucket => bucket <= today)
       if (passed === undefined) return 0
       const [start, end] = [Buffer.alloc(2), Buffer.alloc(2)]
       start.writeUInt16BE(passed)
@@ -96,12 +103,7 @@ export function createStates({ states, meta }: Pick<Databases, 'states' | 'meta'
       const keys = Array.from(states.getKeys({ start, end, limit }), bytes => Buffer.from(bytes))
       for (const bytes of keys) states.removeSync(bytes)
       if (keys.length < limit) {
-        meta.putSync(
-          'buckets',
-          buckets()
-            .filter(bucket => bucket !== passed)
-            .join(' '),
-        )
+        writeBuckets(list.filter(bucket => bucket !== passed))
       }
       return Math.max(1, keys.length)
     },

@@ -7,7 +7,7 @@ import type {
   QueueTable,
   Tables,
 } from '../embedded/tables.ts'
-import { createStates } from './buckets.ts'
+import { createStates, type States } from './buckets.ts'
 import {
   fromDead,
   fromDecision,
@@ -28,7 +28,11 @@ import type { Databases, TextDatabase } from './databases.ts'
 /** Everything that starts with `prefix/`: `0` is the character after `/`. */
 const under = (prefix: string) => ({ start: `${prefix}/`, end: `${prefix}0` })
 
-export function createLmdbTables(databases: Databases): Tables {
+export interface LmdbTables extends Tables {
+  readonly states: States
+}
+
+export function createLmdbTables(databases: Databases): LmdbTables {
   const { ledger, owners } = databases
   return {
     states: createStates(databases),
