@@ -50,7 +50,19 @@ export async function hostilePage(root: string): Promise<string> {
     const text = await readFile(join(root, 'test/hostile', `${name}.yaml`), 'utf8')
     sections.push(sectionOf(parse(text) as Page))
   }
-  return [INTRODUCTION, ...sections].join('\n')
+  const readers = await readFile(join(root, 'test/hostile/readers.yaml'), 'utf8')
+  return [INTRODUCTION, ...sections, readersOf(parse(readers) as Readers)].join('\n')
+}
+
+interface Readers {
+  readonly title: string
+  readonly intro: string
+  readonly rows: readonly { readonly reader: string; readonly holds: string }[]
+}
+
+function readersOf({ title, intro, rows }: Readers): string {
+  const lines = rows.map(({ reader, holds }) => `| ${cell(reader)} | ${cell(holds)} |`)
+  return [`## ${title}`, '', intro, '', '| Reader | Holds |', '| - | - |', ...lines, ''].join('\n')
 }
 
 function sectionOf({ title, intro, rows }: Page): string {

@@ -202,6 +202,26 @@ t.test('container files', async t => {
   t.equal(check.status, 0, check.stdout + check.stderr)
 })
 
+t.test('nothing is installed by scripts, and nothing of ours hangs on one', async t => {
+  t.match(read('.npmrc'), /^ignore-scripts=true$/m)
+  const lock = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { hasInstallScript?: boolean }>
+  }
+  const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript) // prettier-ignore
+  // Both come prebuilt as packages of the platform; their scripts are for others. One more, and
+  // somebody must see that it works without.
+  t.same(
+    scripted.map(([name]) => name.replace(/^node_modules\//, '')),
+    ['lmdb', 'msgpackr-extract'],
+  )
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const hooks = Object.keys(scripts).filter(name => {
+    const [, hooked = ''] = /^(?:pre|post)(.+)/.exec(name) ?? []
+    return hooked in scripts || ['install', 'pack', 'publish'].includes(hooked)
+  })
+  t.same(hooks, [], 'npm runs none of them')
+})
+
 t.test('the lock file records no download addresses', async t => {
   t.notMatch(read('package-lock.json'), /"resolved": *"http/)
 })

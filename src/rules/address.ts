@@ -2,13 +2,13 @@
  * Addresses as people write them in files. Strict: `127.1`, `1.2.3` and octal parts are faults
  * here, though some parsers take them for other addresses than the reader does.
  */
-import ipaddr from 'ipaddr.js'
+import { isIP } from 'node:net'
 
 const V4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/
 
 /** True for a plain IPv4 or IPv6 address, without zone and without brackets. */
 export function isAddress(text: string): boolean {
-  return V4.test(text) || (text.includes(':') && !text.includes('%') && ipaddr.IPv6.isValid(text))
+  return V4.test(text) || (isIP(text) === 6 && !text.includes('%'))
 }
 
 export type CidrProblem = 'address' | 'prefix' | 'everyone'

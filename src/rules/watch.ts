@@ -29,7 +29,7 @@ export interface Watch {
 export async function createWatch(options: WatchOptions): Promise<Watch> {
   const { debounceMs = 200, pollMs = 5000, isNotified = true } = options
   let paths = options.paths
-  let known = await fingerprint(paths)
+  let known = await fingerprints(paths)
   let watchers: FSWatcher[] = []
   let quiet: NodeJS.Timeout | undefined
   let isClosed = false
@@ -66,10 +66,10 @@ export async function createWatch(options: WatchOptions): Promise<Watch> {
     do {
       shouldLookAgain = false
       const before = known
-      const now = await fingerprint(paths)
+      const now = await fingerprints(paths)
       if (isClosed) return
       // An update that came meanwhile has its own state; this one is of other paths.
-      if (known !== before || now === before) continue
+      if (known !== before || isSame(now, before)) continue
       known = now
       // Links may lead elsewhere now: watch what they lead to.
       await arm()
@@ -87,8 +87,12 @@ export async function createWatch(options: WatchOptions): Promise<Watch> {
   return {
     async update(next) {
       paths = next
-      known = await fingerprint(next)
+      const before = known
+      const found = await fingerprints(next)
+      // What changed since it was read must still be a change.
+      known = new Map([...found].map(([path, stamp]) => [path, before.get(path) ?? stamp]))
       await arm()
+      lookSoon()
     },
     close() {
       isClosed = true
@@ -99,13 +103,21 @@ export async function createWatch(options: WatchOptions): Promise<Watch> {
   }
 }
 
+type Fingerprints = ReadonlyMap<string, string>
+
 /** What every path leads to now: inode, size and time of each file, links followed. */
-async function fingerprint(paths: readonly string[]): Promise<string> {
-  const stamps: string[] = []
+async function fingerprints(paths: readonly string[]): Promise<Fingerprints> {
+  const found = new Map<string, string>()
   for (const path of paths) {
+    const stamps: string[] = []
     for (const file of [path, ...(await filesUnder(path))]) stamps.push(await stampOf(file))
+    found.set(path, stamps.join('\n'))
   }
-  return stamps.join('\n')
+  return found
+}
+
+function isSame(one: Fingerprints, other: Fingerprints): boolean {
+  return one.size === other.size && [...one].every(([path, stamp]) => other.get(path) === stamp)
 }
 
 async function stampOf(file: string): Promise<string> {

@@ -8,7 +8,7 @@ import { compileEgress } from '../../src/deliver/egress.ts'
 import { formatFault } from '../../src/rules/faults.ts'
 import { loadRuleSet } from '../../src/ruleset.ts'
 import { ROOT, temporaryFolder } from '../support/gateway.ts'
-import { expand, readRows, WIRE, type EgressRow, type ElsewhereRow, type FileRow, type WireFile } from './rows.ts' // prettier-ignore
+import { expand, readRows, WIRE, type EgressRow, type ElsewhereRow, type FileRow, type ReaderRow, type WireFile } from './rows.ts' // prettier-ignore
 
 interface Rows<T> {
   readonly rows: readonly T[]
@@ -103,6 +103,17 @@ t.test('what is proven elsewhere is a test there', async t => {
   for (const { row, input, test, title } of elsewhere.rows) {
     const text = readFileSync(join(ROOT, test), 'utf8')
     t.ok(titlesOf(text).includes(title), `${row} ${input}: "${title}" in ${test}`)
+  }
+})
+
+t.test('every reader has a test of properties', async t => {
+  for (const { reader, test, title } of readRows<Rows<ReaderRow>>('readers').rows) {
+    const text = readFileSync(join(ROOT, test), 'utf8')
+    const start = text.indexOf(`'${title}'`)
+    t.ok(titlesOf(text).includes(title), `${reader}: "${title}" in ${test}`)
+    // Up to the next test at the margin.
+    const body = text.slice(start, text.indexOf('\nt.test(', start) >>> 0)
+    t.match(body, /fc\.(assert|sample)/, `${reader}: for any text`)
   }
 })
 

@@ -153,6 +153,13 @@ export interface EgressRow {
   readonly reason: string
 }
 
+export interface ReaderRow {
+  readonly reader: string
+  readonly holds: string
+  readonly test: string
+  readonly title: string
+}
+
 export interface ElsewhereRow {
   readonly row: number
   readonly input: string

@@ -6,6 +6,7 @@ import { canonicalAddress, compileCidrs, forwardedAddress } from '../../src/base
 import { JsonNumber, type Json, type Param, type Postback } from '../../src/model/postback.ts'
 import { REASON_CODES, REASONS } from '../../src/reasons.ts'
 import { compileReadAddress } from '../../src/receive/address.ts'
+import { cidrProblem } from '../../src/rules/address.ts'
 import { expandBody } from '../../src/receive/expand.ts'
 import { parseJson } from '../../src/receive/json.ts'
 import { DEFAULT_LIMITS } from '../../src/receive/limits.ts'
@@ -234,6 +235,27 @@ t.test('addresses', async t => {
       t.equal(forwardedAddress(text), undefined, text)
     } // prettier-ignore
     fc.assert(fc.property(fc.string(), text => void forwardedAddress(text)))
+  })
+  t.test('any list and any header are read or refused', async () => {
+    const part = fc.oneof(
+      fc.ipV4(),
+      fc.ipV6(),
+      fc.constantFrom('/0', '/8', '/33', '/128', '/129', '/-1', '/', '%eth0', '::ffff:', ',', ' '),
+      fc.string({ maxLength: 3 }),
+    )
+    const text = fc.array(part, { maxLength: 4 }).map(parts => parts.join(''))
+    fc.assert(
+      fc.property(text, text, (cidr, header) => {
+        const problem = cidrProblem(cidr)
+        const list = compileCidrs([cidr])
+        if (problem === undefined || problem === 'everyone') assert.ok(list.ok, cidr)
+        if (list.ok) list.value(header)
+        const read = compileReadAddress(['10.0.0.0/8'])
+        const client = read.ok ? read.value('10.0.0.1', header) : ''
+        if (client !== undefined) assert.equal(canonicalAddress(client), client)
+      }),
+      { numRuns: 1000 },
+    )
   })
   t.test('CIDRs', async t => {
     const list = compileCidrs(['192.0.2.0/24', '2001:db8::/32', '::ffff:198.51.100.0/120', '203.0.113.7']) // prettier-ignore

@@ -113,6 +113,36 @@ t.test('a lone number macro is a number, anything else is text', async t => {
   }
 })
 
+t.test('any text is a template or a fault', async t => {
+  const good =
+    '{payout|fixed:2}&{status|map:approved=1,reversed=2}&{sub1|split:_:1|default:x}&{q.a}{{'
+  const edit = fc.record({
+    at: fc.nat(good.length),
+    remove: fc.nat(4),
+    put: fc.oneof(
+      fc.constantFrom(...'{}|:=,_.'.split(''), '{{', '}}', '|map:', '{q.__proto__}', '\0'),
+      fc.string({ maxLength: 4 }),
+    ),
+  })
+  const damaged = fc
+    .array(edit, { minLength: 1, maxLength: 4 })
+    .map(edits =>
+      edits.reduce((text, { at, remove, put }) => text.slice(0, at) + put + text.slice(at + remove), good),
+    ) // prettier-ignore
+  let compiled = 0
+  fc.assert(
+    fc.property(fc.oneof(damaged, fc.string()), fc.string(), (text, value) => {
+      const template = compileTemplate(text, conversionFields, encodeUrl)
+      if (!template.ok) return template.error.message !== ''
+      compiled++
+      const rendered = template.value.render({ ...conversion, sub1: value, q: { a: value } })
+      return rendered === undefined || typeof rendered === 'string'
+    }),
+    { numRuns: 1000 },
+  )
+  t.ok(compiled > 50, `${compiled} compiled`)
+})
+
 t.test('encoding keeps every value in its place', async t => {
   t.equal(render('{click_id}', encodeUrl), 'cidA_cid%20B')
   t.equal(render('{_click_id}', encodeUrl), 'cidA_cid B')
