@@ -94,9 +94,6 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
     for (const result of ATTEMPT_RESULTS) metrics.attempts.declare(destination, result)
     for (const cause of HANDED_OVER) metrics.handedOver.declare(destination, cause)
     for (const reason of EGRESS) metrics.egressBlocked.declare(destination, reason)
-    for (const result of [...CONFIRMATION_RESULTS, 'unknown']) {
-      metrics.confirmations.declare(destination, result)
-    }
     metrics.attemptDuration.declare(destination)
     metrics.deliveryLatency.declare(destination)
     for (const state of CIRCUIT_STATES) {

@@ -50,14 +50,14 @@ export function createCounter(spec: MetricSpec, bounds: Bounds): Counter<readonl
   const series = createSeries<Cell>({ ...bounds, spec, create: cellOf(spec, 0) })
   return {
     ...instrument(spec, series, lineOf),
-    inc: (...labels) => {
-      series.at(labels).value += 1
+    inc: (a, b, c) => {
+      series.at(a, b, c).value += 1
     },
-    add: (amount, ...labels) => {
-      series.at(labels).value += amount
+    add: (amount, a, b, c) => {
+      series.at(a, b, c).value += amount
     },
-    declare: (...labels) => {
-      series.at(labels)
+    declare: (a, b, c) => {
+      series.at(a, b, c)
     },
   }
 }
@@ -68,11 +68,11 @@ export function createGauge(spec: MetricSpec, bounds: Bounds): Gauge<readonly st
   const series = createSeries<Cell>({ ...bounds, spec, create: cellOf(spec, unset) })
   return {
     ...instrument(spec, series, lineOf),
-    set: (value, ...labels) => {
-      series.at(labels).value = value
+    set: (value, a, b, c) => {
+      series.at(a, b, c).value = value
     },
-    init: (value, ...labels) => {
-      const cell = series.at(labels)
+    init: (value, a, b, c) => {
+      const cell = series.at(a, b, c)
       if (Number.isNaN(cell.value)) cell.value = value
     },
     clear: series.clear,
@@ -115,15 +115,15 @@ export function createHistogram(spec: MetricSpec, bounds: Bounds): Histogram<rea
 
   return {
     ...instrument(spec, series, histogramLines),
-    observe: (value, ...labels) => {
-      const cell = series.at(labels)
+    observe: (value, a, b, c) => {
+      const cell = series.at(a, b, c)
       let bucket = 0
       while (bucket < limits.length && value > (limits[bucket] ?? 0)) bucket += 1
       cell.counts[bucket] = (cell.counts[bucket] ?? 0) + 1
       cell.sum += value
     },
-    declare: (...labels) => {
-      series.at(labels)
+    declare: (a, b, c) => {
+      series.at(a, b, c)
     },
   }
 }

@@ -1,12 +1,13 @@
 /**
  * The series of one metric, found by their label values. In: label values in the order they were
  * declared. Out: the cell that counts them, made on first use. Bounded: above the limit every new
- * combination shares one cell, `_other`. A look-up is one map access a label and allocates nothing.
+ * combination shares one cell, `_other`. A look-up is one map access a label and allocates nothing,
+ * which is why labels are parameters and not a list.
  */
 import type { MetricSpec } from './catalogue.ts'
 
 export interface Series<Cell> {
-  at(labels: readonly string[]): Cell
+  at(a?: string, b?: string, c?: string): Cell
   /** Forgets every series whose first label is not in `kept`. */
   retain(kept: ReadonlySet<string>): void
   clear(): void
@@ -25,30 +26,31 @@ interface SeriesOptions<Cell> {
 type Node<Cell> = Map<string, Node<Cell> | Cell>
 
 export const OTHER = '_other'
+const MAX_LABELS = 3
 
 export function createSeries<Cell extends object>(options: SeriesOptions<Cell>): Series<Cell> {
   const { spec, limit, create, overflowed } = options
   const depth = spec.labels.length
+  if (depth > MAX_LABELS) throw new Error(`${spec.name} has more labels than are looked up`)
   const root: Node<Cell> = new Map()
   let size = 0
   // A metric without labels has its one series from the start.
   let only = depth === 0 ? create([]) : undefined
 
-  function at(labels: readonly string[]): Cell {
+  function at(a = '', b = '', c = ''): Cell {
     if (only) return only
-    let node: Node<Cell> | Cell = root
-    for (let i = 0; i < depth; i++) {
-      const next: Node<Cell> | Cell | undefined = (node as Node<Cell>).get(labels[i] ?? '')
-      if (next === undefined) return add(labels)
-      node = next
-    }
-    return node as Cell
+    const first = root.get(a)
+    if (depth === 1) return (first as Cell | undefined) ?? add([a])
+    const second = (first as Node<Cell> | undefined)?.get(b)
+    if (depth === 2) return (second as Cell | undefined) ?? add([a, b])
+    const third = (second as Node<Cell> | undefined)?.get(c)
+    return (third as Cell | undefined) ?? add([a, b, c])
   }
 
   function add(labels: readonly string[]): Cell {
     if (size >= limit && labels[0] !== OTHER) {
       overflowed(spec.name)
-      return at(spec.labels.map(() => OTHER))
+      return at(OTHER, OTHER, OTHER)
     }
     let node = root
     for (let i = 0; i < depth - 1; i++) {

@@ -50,6 +50,14 @@ function create(options: ConnectOptions): Client {
     // After a failover the old master answers READONLY: look for the new one.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   } satisfies CommonRedisOptions
+  let isLeaving = false
+  // Of the many such answers on one connection the first ends it. Each would add a listener to it.
+  const leaveOnce = (error: Error): boolean => {
+    if (isLeaving) return false
+    isLeaving = common.reconnectOnError(error)
+    return isLeaving
+  }
+  const watched = (client: Redis): Redis => client.on('close', () => (isLeaving = false))
   if (cluster) {
     return new Cluster(cluster.map(parseAddress), {
       // Nodes answer LOADING for themselves, and INFO may be forbidden.
@@ -65,21 +73,25 @@ function create(options: ConnectOptions): Client {
         'store.redis.sentinels needs store.redis.master, the name of the group',
       )
     }
-    return new Redis({
-      ...common,
-      sentinels: sentinels.map(parseAddress),
-      name: master,
-      retryStrategy,
-      sentinelRetryStrategy: retryStrategy,
-      // The check reads INFO and refuses a server that is not the master.
-      enableReadyCheck: true,
-      maxLoadingRetryTime: RECONNECT_MAX_MS,
-    })
+    return watched(
+      new Redis({
+        ...common,
+        reconnectOnError: leaveOnce,
+        sentinels: sentinels.map(parseAddress),
+        name: master,
+        retryStrategy,
+        sentinelRetryStrategy: retryStrategy,
+        // The check reads INFO and refuses a server that is not the master.
+        enableReadyCheck: true,
+        maxLoadingRetryTime: RECONNECT_MAX_MS,
+      }),
+    )
   }
   if (url === undefined) {
     throw new StoreError('connection', 'store.redis needs one of url, sentinels or cluster')
   }
-  return new Redis(url, { ...common, retryStrategy, enableReadyCheck: false })
+  const single = { ...common, reconnectOnError: leaveOnce, retryStrategy, enableReadyCheck: false }
+  return watched(new Redis(url, single))
 }
 
 /** `host:port`, or `[address]:port` for IPv6. */
