@@ -7,6 +7,7 @@ import { maskSecrets } from './base/redact.ts'
 import type { CommandContext } from './commands/context.ts'
 import { createProgram } from './commands/program.ts'
 import { createTerminal } from './commands/terminal.ts'
+import { endWriting } from './store/lmdb.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 const root = join(import.meta.dirname, '..')
@@ -42,6 +43,7 @@ for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
     process.exit(1)
   })
 }
+process.on('exit', endWriting)
 // A reader that went away (`postern explain | head`) is not a failure.
 process.stdout.on('error', () => process.exit(0))
 

@@ -74,11 +74,7 @@ t.test('clock, randomness and environment have one home each', async t => {
     [/Date\.now|performance\.now|hrtime/, file => file === 'base/clock.ts'],
     [/Math\.random|randomBytes|randomUUID|randomInt/, file => file === 'base/id.ts'],
     [/process\.env/, file => file.startsWith('config/')],
-    [
-      /process\.(on|once)\((?!'(message|disconnect|exit)')|process\.exit\b/,
-      file => file === 'main.ts',
-    ],
-    [/process\.(on|once)\('exit'/, file => file === 'store/lmdb.ts'],
+    [/process\.(on|once)\((?!'(message|disconnect)')|process\.exit\b/, file => file === 'main.ts'],
   ]
   for (const { file, text } of files) {
     for (const [pattern, isHome] of homes) {

@@ -8,7 +8,8 @@ const FILE = join(import.meta.dirname, '..', 'FAULTS.md')
 const HEAD = `# Faults: what was done, how often, and what came of it
 
 Written by \`npm run faults\`; each row is the last run of that fault. *Lost* counts postbacks that were
-answered 2xx and that no destination got and no dead letter holds. What each check means:
+answered 2xx and that no destination got and no dead letter holds. \`+\` after a commit: with changes
+that were committed later. What each check means:
 \`test/support/account.ts\`; what is promised: [guarantees](../docs/guarantees.md).
 
 | Fault | Setting | Runs | Answered 2xx | Lost | Found | Run |
@@ -42,8 +43,16 @@ export function record(row: FaultRow): void {
 
 function where(): string {
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+  const isChanged = execFileSync('git', [
+    'status',
+    '--porcelain',
+    '--',
+    'src',
+    'test',
+    'bench/faults',
+  ])
   const date = new Date().toISOString().slice(0, 10)
-  return `${date}, ${commit}, Node ${process.versions.node}, ${cpus().length} cores`
+  return `${date}, ${commit}${isChanged.length > 0 ? '+' : ''}, Node ${process.versions.node}, ${cpus().length} cores`
 }
 
 /** Smallest, median and largest. */

@@ -41,7 +41,7 @@ export interface Collector {
 /** Without a successful look for this long the shared gauges are withdrawn, not shown as if true. */
 const STALE_MS = 60_000
 /** Safety checks ask the server for its settings, which seldom change. */
-const SAFETY_EVERY_MS = 60_000
+const SAFETY_EVERY_MS = 20_000
 
 export function createCollector(options: CollectorOptions): Collector {
   const { store, metrics, clock, intervalMs } = options

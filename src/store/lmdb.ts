@@ -34,19 +34,30 @@ export function createLmdbStore(options: LmdbStoreOptions): Store {
   })
 }
 
+let writing = 0
+
+async function counted<T>(transaction: Promise<T>): Promise<T> {
+  writing += 1
+  try {
+    return await transaction
+  } finally {
+    writing -= 1
+  }
+}
+
+/**
+ * For the last moment of a process. An orderly exit joins the writer's thread, which waits for the
+ * callback of its transaction, which never runs again: the process would hang for ever, and hold
+ * the lock that every other process needs to write. The kernel gives the lock back, and what was
+ * not committed never was.
+ */
+export function endWriting(): void {
+  if (writing > 0) process.kill(process.pid, 'SIGKILL')
+}
+
 function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
   let opened: { readonly databases: Databases; readonly tables: LmdbTables } | undefined
   let fatal: StoreError | undefined
-  let writing = 0
-
-  /**
-   * An orderly exit joins the writer's thread, which waits for the callback of its transaction,
-   * which never runs again: the process would hang for ever, and hold the lock that every other
-   * process needs to write. The kernel gives the lock back, and what was not committed never was.
-   */
-  function endHard(): void {
-    if (writing > 0) process.kill(process.pid, 'SIGKILL')
-  }
 
   function ensureOpen() {
     if (!opened) throw new StoreError('closed', 'the store is closed')
@@ -73,14 +84,12 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
     async open() {
       const { databases, hashKey } = await openDatabases(path)
       opened = { databases, tables: createLmdbTables(databases) }
-      process.on('exit', endHard)
       return { hashKey }
     },
 
     async close() {
       const { databases } = ensureOpen()
       opened = undefined
-      process.off('exit', endHard)
       // After a failed commit it would wait for ever.
       if (!fatal) await databases.root.close()
     },
@@ -88,17 +97,16 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
     async write(work) {
       const { databases, tables } = ensureOpen()
       if (fatal) throw fatal
-      writing += 1
       try {
         // A child transaction is undone when `work` throws; a plain one would be committed.
-        return await databases.root.childTransaction(() => {
-          tables.states.begin()
-          return work(tables)
-        })
+        return await counted(
+          databases.root.childTransaction(() => {
+            tables.states.begin()
+            return work(tables)
+          }),
+        )
       } catch (error) {
         throw isCommitError(error) ? await fail(error) : error
-      } finally {
-        writing -= 1
       }
     },
 

@@ -3,9 +3,10 @@
  *
  *   argv: folder
  */
-import { createLmdbStore } from '../../src/store/lmdb.ts'
+import { createLmdbStore, endWriting } from '../../src/store/lmdb.ts'
 import { entry } from './entries.ts'
 
+process.on('exit', endWriting)
 const store = createLmdbStore({ path: process.argv[2] ?? '' })
 await store.open()
 await store.accept([entry(store, 'before')])
