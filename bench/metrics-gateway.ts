@@ -1,12 +1,14 @@
 /**
- * What watching adds to a whole postback: two gateways in this process, one with metrics and events
- * as they run, one with functions that do nothing in their place, driven in turn by the same load
- * from another process. Each postback is answered and delivered to two of 30 destinations.
+ * What watching adds to a whole postback: a gateway with metrics and events as they run, and one with
+ * functions that do nothing in their place, each in a process of its own, driven in turn by the same
+ * load. Each postback is answered and delivered to two of 30 destinations.
  *
- *   node --import @tapjs/typescript/import bench/metrics-gateway.ts [rounds] [postbacks] [lmdb|memory]
+ *   node --import @tapjs/typescript/import bench/metrics-gateway.ts [pairs] [rounds] [postbacks] [lmdb|memory]
  *
- * CPU is that of this process alone, which idles but for the gateway that is driven. Ratios are
- * paired by round, and the order alternates. Compare runs of the same machine only.
+ * Ratios are paired by round, and the order alternates. No two processes are compiled alike, and that
+ * makes some per cent: so there are several pairs of processes, and the result is the median of them.
+ * (In one process, both ways would share their compiled code, and each would be slowed by the other.)
+ * Compare runs of the same machine only.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,9 +28,10 @@ import { createMetrics, type Metrics } from '../src/observe/metrics.ts'
 import { loadRuleSet } from '../src/ruleset.ts'
 import { install, TOKEN } from '../test/support/installation.ts'
 
-const ROUNDS = Number(process.argv[2] ?? 60)
-const POSTBACKS = Number(process.argv[3] ?? 400)
-const STORE = process.argv[4] ?? 'lmdb'
+const PAIRS = Number(process.argv[2] ?? 7)
+const ROUNDS = Number(process.argv[3] ?? 30)
+const POSTBACKS = Number(process.argv[4] ?? 700)
+const STORE = process.argv[5] ?? 'lmdb'
 const WARM = Math.ceil(20_000 / POSTBACKS)
 const NETWORKS = 100
 const DESTINATIONS = 30
@@ -41,11 +44,15 @@ interface Round {
   readonly first: number
 }
 type FromLoad = { readonly kind: 'tracker'; readonly url: string } | { readonly kind: 'done' }
+type FromGateway =
+  { readonly kind: 'serving'; readonly url: string } | { readonly kind: 'cpu'; readonly us: number }
 
 const nothing = () => {}
-const NO_COST = { whole: 0, user: 0 }
 
-if (process.send) await load()
+/** `load`, or `gateway`, a folder, the tracker's URL and `on` or `off`. */
+const [role, folder = '', tracker = '', way] = (process.env['BENCH_ROLE'] ?? '').split(' ')
+if (role === 'load') await load()
+else if (role === 'gateway') await serve()
 else await compare()
 
 /** The child: the tracker that takes the deliveries, and the networks that send. */
@@ -101,7 +108,19 @@ function noEvents(real: Events): Events {
   return { ...real, ...Object.fromEntries(none.map(key => [key, nothing])) } as Events
 }
 
-async function gateway(folder: string, tracker: string, isWatched: boolean) {
+/** A child: one gateway, which says what CPU it has used when it is asked. */
+async function serve(): Promise<void> {
+  const { app, url } = await gateway(way === 'on')
+  const say = (message: FromGateway) => process.send?.(message)
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage()
+    say({ kind: 'cpu', us: user + system })
+  })
+  process.on('disconnect', () => void app.close())
+  say({ kind: 'serving', url })
+}
+
+async function gateway(isWatched: boolean): Promise<{ readonly app: App; readonly url: string }> {
   const networks = Array.from({ length: NETWORKS }, (_, i) => `n${i}`)
   const destinations = Array.from({ length: DESTINATIONS }, (_, i) => `d${i}`)
   const file = install(folder, {
@@ -150,78 +169,82 @@ async function gateway(folder: string, tracker: string, isWatched: boolean) {
   return { app, url: `http://${started.value.server}` }
 }
 
-async function heard(child: ChildProcess): Promise<FromLoad> {
-  const [message] = (await once(child, 'message')) as [FromLoad]
+async function heard<T>(child: ChildProcess): Promise<T> {
+  const [message] = (await once(child, 'message')) as [T]
   return message
 }
 
+function start(asked: string): ChildProcess {
+  return fork(import.meta.filename, process.argv.slice(2), {
+    execArgv: process.execArgv,
+    env: { ...process.env, BENCH_ROLE: asked },
+  })
+}
+
 async function compare(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'postern-bench-'))
-  const child = fork(import.meta.filename, process.argv.slice(2), { execArgv: process.execArgv })
-  const apps: App[] = []
+  const scratch = mkdtempSync(join(tmpdir(), 'postern-bench-'))
   try {
-    const tracker = await heard(child)
-    if (tracker.kind !== 'tracker') throw new Error('the load did not start')
-    const open = async (name: string, isWatched: boolean) => {
-      const { app, url } = await gateway(mkdtempSync(join(folder, name)), tracker.url, isWatched)
-      apps.push(app)
-      return url
+    const added: number[] = []
+    for (let pair = 0; pair < PAIRS; pair++) {
+      const ratio = await comparePair(mkdtempSync(join(scratch, 'pair-')))
+      added.push(100 * (ratio - 1))
+      console.log(`pair ${pair + 1} of ${PAIRS}: ${(100 * (ratio - 1)).toFixed(1)} %`)
     }
-    const urls = { on: await open('on', true), off: await open('off', false) }
+    const [least = 0, ...more] = added.toSorted((a, b) => a - b)
+    console.log(
+      `store ${STORE}: watching adds ${median(added).toFixed(1)} % CPU a postback, median of ${PAIRS} pairs of processes` +
+        ` (${least.toFixed(1)} … ${(more.at(-1) ?? least).toFixed(1)} %)`,
+    )
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+/** CPU a postback with watching ÷ without: the median over rounds. */
+async function comparePair(scratch: string): Promise<number> {
+  const sender = start('load')
+  const children = [sender]
+  try {
+    const told = await heard<FromLoad>(sender)
+    if (told.kind !== 'tracker') throw new Error('the load did not start')
+    const open = async (name: 'on' | 'off') => {
+      const child = start(`gateway ${mkdtempSync(join(scratch, name))} ${told.url} ${name}`)
+      children.push(child)
+      const serving = await heard<FromGateway>(child)
+      if (serving.kind !== 'serving') throw new Error('the gateway did not start')
+      return { child, url: serving.url }
+    }
+    const gateways = { on: await open('on'), off: await open('off') }
+    const used = async (child: ChildProcess): Promise<number> => {
+      child.send('cpu')
+      const answer = await heard<FromGateway>(child)
+      return answer.kind === 'cpu' ? answer.us : Number.NaN
+    }
     let first = 0
     /** µs of CPU for each postback, from its first byte to the settlement of its deliveries. */
-    const cost = async (way: 'on' | 'off'): Promise<Cost> => {
-      const before = process.cpuUsage()
-      child.send({ url: urls[way], first } satisfies Round)
-      await heard(child)
+    const cost = async (one: 'on' | 'off'): Promise<number> => {
+      const { child, url } = gateways[one]
+      const before = await used(child)
+      sender.send({ url, first } satisfies Round)
+      await heard(sender)
       first += POSTBACKS
       // The last settlements are written a few ms after the last answer.
       await pause(50)
-      const { user, system } = process.cpuUsage(before)
-      return { whole: (user + system) / POSTBACKS, user: user / POSTBACKS }
+      return ((await used(child)) - before) / POSTBACKS
     }
     // Until everything is compiled.
     for (let round = 0; round < WARM; round++) await cost(round % 2 ? 'on' : 'off')
     const ratios: number[] = []
-    const ownRatios: number[] = []
-    const costs = { on: [] as number[], off: [] as number[] }
     for (let round = 0; round < ROUNDS; round++) {
       const order = round % 2 ? (['on', 'off'] as const) : (['off', 'on'] as const)
-      const found = { on: NO_COST, off: NO_COST }
-      for (const way of order) {
-        found[way] = await cost(way)
-        costs[way].push(found[way].whole)
-      }
-      ratios.push(found.on.whole / found.off.whole)
-      // Counting makes no system call; what the kernel does for sockets varies most.
-      ownRatios.push(1 + (found.on.user - found.off.user) / found.off.whole)
+      const found = { on: 0, off: 0 }
+      for (const one of order) found[one] = await cost(one)
+      ratios.push(found.on / found.off)
     }
-    console.log(`store ${STORE}, ${ROUNDS} pairs of ${POSTBACKS} postbacks`)
-    console.log(`CPU a postback: ${median(costs.off).toFixed(1)} µs without, ${median(costs.on).toFixed(1)} µs with`) // prettier-ignore
-    console.log(`added: ${spread(ratios)}`)
-    console.log(`added outside of the kernel: ${spread(ownRatios)}`)
+    return median(ratios)
   } finally {
-    for (const app of apps) await app.close()
-    child.kill()
-    rmSync(folder, { recursive: true, force: true })
+    for (const child of children) child.kill('SIGKILL')
   }
-}
-
-interface Cost {
-  /** µs a postback, of user and kernel together. */
-  readonly whole: number
-  readonly user: number
-}
-
-/** The interval is by order statistics, which ask nothing of the distribution. */
-function spread(ratios: readonly number[]): string {
-  const sorted = ratios.toSorted((a, b) => a - b)
-  const at = (share: number) => {
-    const index = Math.min(Math.max(Math.round(share * (ROUNDS - 1)), 0), ROUNDS - 1)
-    return (100 * ((sorted[index] ?? 1) - 1)).toFixed(1)
-  }
-  const margin = 0.98 / Math.sqrt(ROUNDS)
-  return `median ${at(0.5)} %, 95 % sure within ${at(0.5 - margin)} … ${at(0.5 + margin)} %`
 }
 
 function median(values: readonly number[]): number {
