@@ -3,68 +3,23 @@
  * FAULT_RUNS: kills of F1 and F4, 50 by default.
  */
 import { execFileSync } from 'node:child_process'
-import { writeFileSync, readFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { request } from 'undici'
-import t, { type Test } from 'tap'
-import { defineScript } from '../../src/store/redis/script.ts'
+import t from 'tap'
 import { cli } from '../../test/support/cli.ts'
 import { temporaryFolder } from '../../test/support/gateway.ts'
 import { target } from '../../test/support/installation.ts'
 import { series } from '../../test/support/ledger.ts'
 import { startRedis } from '../../test/support/redis-server.ts'
-import {
-  ENV,
-  randomMoment,
-  survive,
-  wait,
-  type Site,
-  type SurviveOptions,
-  type Survived,
-} from '../../test/support/survive.ts'
+import { ENV, randomMoment, wait, type Site } from '../../test/support/survive.ts'
 import { until } from '../../test/support/until.ts'
-import { record, spread } from './record.ts'
-import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
+import { more, prove } from './prove.ts'
+import { spread } from './record.ts'
+import { startRedisProxy } from './redis-proxy.ts'
 
 const RUNS = Number(process.env['FAULT_RUNS'] ?? 50)
-/** Of each point of F2. */
-const EACH = Math.min(RUNS, 5)
 const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']
 t.setTimeout(3_600_000)
-
-const answered = (site: Site, status: number) => site.journal.answers.get(status) ?? 0
-const more = (site: Site, status: number, what: string, limitMs = 60_000) => {
-  const before = answered(site, status)
-  return until(what, () => answered(site, status) > before + 5, limitMs)
-}
-
-/** Survives, and writes it down; the checks P1–P9 fail the test by themselves. */
-async function prove(
-  t: Test,
-  [fault, setting]: readonly [string, string],
-  options: SurviveOptions,
-  trouble: (site: Site) => Promise<number>,
-  say: (survived: Survived) => string = () => '',
-): Promise<void> {
-  let runs = 0
-  const survived = await survive(t, { drainMs: 240_000, ...options }, async site => {
-    runs = await trouble(site)
-  })
-  if (!t.passing()) return
-  const { journal, repeats, recoveriesMs } = survived
-  const told = [...journal.answers].map(([status, n]) => `${status || 'no answer'}: ${n}`)
-  const found = [
-    `P1–P9 hold; ${repeats.length} repeats`,
-    ...(recoveriesMs.length > 0
-      ? [`ready after ${spread(recoveriesMs)} ms (min / median / max)`]
-      : []),
-    `answers ${told.join(', ')}`,
-    ...[say(survived)].filter(Boolean),
-  ].join('; ')
-  t.comment(found)
-  record({ fault, setting, runs, acknowledged: journal.acknowledged.size, lost: 0, found })
-}
 
 async function killOften(site: Site): Promise<number> {
   for (let i = 0; i < RUNS; i++) {
@@ -85,87 +40,6 @@ t.test('F1 Redis', async t => {
   const redis = await startRedis(t, { args: ALWAYS })
   const store = { type: 'redis', redis: { url: redis.url }, lease_ms: 3000 }
   await prove(t, ['F1 kill -9 of the gateway', 'Redis AOF always'], { store }, killOften)
-})
-
-// --- F2: at exactly this point ----------------------------------------------------------------
-
-const accept = defineScript('accept').sha
-const settle = defineScript('settle').sha
-
-/** Calls `reached` once, when the gateway is at that point. */
-const POINTS: readonly (readonly [
-  string,
-  (proxy: RedisProxy, site: Site, reached: () => void) => void,
-])[] = [
-  ['before the claim is written', (proxy, _, reached) => holdRequest(proxy, accept, reached)],
-  ['claim written, 2xx not sent', (proxy, _, reached) => holdReply(proxy, accept, reached)],
-  [
-    'destination asked, no answer yet',
-    (_, { tracker }, reached) => {
-      tracker.behave.set('/a', () => {
-        tracker.behave.clear()
-        reached()
-        return 'hang'
-      })
-    },
-  ],
-  [
-    'destination said 200, not recorded',
-    (proxy, _, reached) => holdRequest(proxy, settle, reached),
-  ],
-  ['recorded, confirmation lost', (proxy, _, reached) => holdReply(proxy, settle, reached)],
-  [
-    'reload under way',
-    (_, site, reached) => {
-      writeFileSync(site.config, `${readFileSync(site.config, 'utf8')}\n`)
-      setTimeout(reached, Math.random() * 400)
-    },
-  ],
-]
-
-function holdRequest(proxy: RedisProxy, sha: string, reached: () => void): void {
-  proxy.request = chunk => {
-    if (!chunk.includes(sha)) return true
-    reached()
-    return false
-  }
-}
-
-function holdReply(proxy: RedisProxy, sha: string, reached: () => void): void {
-  const asked = new Set<Socket>()
-  proxy.request = (chunk, socket) => {
-    if (chunk.includes(sha)) asked.add(socket)
-    return true
-  }
-  proxy.reply = (_, socket) => {
-    if (!asked.has(socket)) return true
-    reached()
-    return false
-  }
-}
-
-t.test('F2', async t => {
-  const redis = await startRedis(t, { args: ALWAYS })
-  const proxy = await startRedisProxy(t, redis.port)
-  const store = { type: 'redis', redis: { url: proxy.url }, lease_ms: 3000 }
-  await prove(t, ['F2 kill -9 at a named point', 'Redis, at 6 points'], { store }, async site => {
-    for (const [what, arm] of POINTS) {
-      for (let i = 0; i < EACH; i++) {
-        await more(site, 200, 'postbacks are taken')
-        const { current } = site
-        arm(proxy, site, () => {
-          if (current === site.current) current.process.kill('SIGKILL')
-        })
-        await until(`${what}: reached`, () => current.process.signalCode !== null, 30_000)
-        proxy.request = () => true
-        proxy.reply = () => true
-        await site.died()
-        await site.restart()
-      }
-    }
-    await randomMoment()
-    return POINTS.length * EACH
-  })
 })
 
 // --- Redis in trouble ---------------------------------------------------------------------------

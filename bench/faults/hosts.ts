@@ -25,6 +25,9 @@ export interface Hosts {
   readonly outside: { readonly here: string; readonly there: string }
   pull(): void
   plug(): void
+  /** Takes `there` away from the test in the same way, and gives it back. */
+  leave(): void
+  comeBack(): void
 }
 
 const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -71,6 +74,12 @@ export function createHosts(t: Test): Hosts {
     },
     plug: () => {
       inside(names.there, 'link', 'set', cableThere, 'up')
+    },
+    leave: () => {
+      inside(names.there, 'link', 'set', `${names.there}1`, 'down')
+    },
+    comeBack: () => {
+      inside(names.there, 'link', 'set', `${names.there}1`, 'up')
     },
   }
 }
