@@ -1,6 +1,6 @@
 /**
  * Accept, as the pipeline sees it: replays of what is durable already are answered from memory,
- * all postbacks of one turn of the event loop share one store call, and a store that does not
+ * postbacks that come together share one store call (store/batch.ts), and a store that does not
  * confirm is a deferral, never a guess.
  */
 import type { Clock } from './base/clock.ts'

@@ -1,7 +1,7 @@
 /**
- * By what each ad platform and traffic source could recognize the conversions of each network that is routed to it. In:
- * the rule set. Out: one row per pair, so that an operator sees before the first conversion what has
- * to be passed on in the click URL.
+ * By what each ad platform and traffic source could recognize the conversions of each network that
+ * is routed to it. In: the rule set. Out: one row per pair, so that an operator sees before the first
+ * conversion what has to be passed on in the click URL.
  */
 import type { EffectiveNetwork } from '../config/effective.ts'
 import type { Destination } from '../model/delivery.ts'
