@@ -22,8 +22,8 @@ export interface ConfirmationsOptions {
   /** Undefined: not known yet, or no answer. Never rejects. */
   readonly ask: (question: Question) => Promise<Confirmation | undefined>
   readonly told: (awaited: Awaited, confirmation: Confirmation | undefined) => void
-  /** Before each question about one request; after the last it is given up. */
-  readonly waitsMs?: readonly number[]
+  /** Before the first question about a request; a reload may change it. */
+  readonly waitMs: () => number
   readonly max?: number
 }
 
@@ -33,15 +33,14 @@ interface Waiting {
   readonly dueAt: number
 }
 
-const HALF_HOUR_MS = 1_800_000
-/** Google's advice: half an hour, then ever longer. https://developers.google.com/data-manager/api/devguides/diagnostics */
-const WAITS_MS = [1, 2, 4, 8, 16].map(halves => halves * HALF_HOUR_MS)
+/** Ever longer, then it is given up. https://developers.google.com/data-manager/api/devguides/diagnostics */
+const WAITS = [1, 2, 4, 8, 16] as const
 const MAX = 10_000
 
 export function createConfirmations(options: ConfirmationsOptions): Confirmations {
-  const { clock, ask, told, waitsMs = WAITS_MS, max = MAX } = options
-  /** One list per wait: within each, the first is the first to be due. */
-  const waiting = waitsMs.map((): Waiting[] => [])
+  const { clock, ask, told, waitMs, max = MAX } = options
+  /** One list per wait: within each, the first is the first to be due, unless a reload shortened it. */
+  const waiting = WAITS.map((): Waiting[] => [])
   let timer: NodeJS.Timeout | undefined
   let isAsking = false
   let isStopped = false
@@ -51,7 +50,7 @@ export function createConfirmations(options: ConfirmationsOptions): Confirmation
   function add(awaited: Awaited, asked: number): void {
     const list = waiting[asked]
     if (!list || size() >= max) return told(awaited, undefined)
-    list.push({ awaited, asked, dueAt: clock.monotonic() + (waitsMs[asked] ?? 0) })
+    list.push({ awaited, asked, dueAt: clock.monotonic() + waitMs() * (WAITS[asked] ?? 0) })
     schedule()
   }
 

@@ -28,8 +28,6 @@ export interface DispatcherOptions {
   readonly random?: () => number
   /** First open time of a circuit; default 2 s. */
   readonly breakerOpenMs?: number
-  /** Before each question about what became of a delivered request; default half an hour and more. */
-  readonly confirmWaitsMs?: readonly number[]
 }
 
 export interface Dispatcher {
@@ -101,7 +99,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         if (drained && inFlight() === 0) idle?.()
       },
       breakerOpenMs: options.breakerOpenMs,
-      confirmWaitsMs: options.confirmWaitsMs,
     })
   }
 

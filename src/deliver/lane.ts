@@ -28,7 +28,6 @@ export interface LaneContext {
   /** Room appeared, or a circuit or pause changed: the queue may be asked again. */
   readonly freed: () => void
   readonly breakerOpenMs: number | undefined
-  readonly confirmWaitsMs: readonly number[] | undefined
 }
 
 export interface LaneSnapshot {
@@ -90,6 +89,7 @@ export function createLane(first: Destination, context: LaneContext): Lane {
 
   const confirmations = createConfirmations({
     clock,
+    waitMs: () => destination.confirm?.waitMs ?? 0,
     ask: question => askAbout(question, { destination, channel, tokens, clock, random }),
     told: ({ record, id: request }, found) =>
       events.confirmed({
@@ -99,7 +99,6 @@ export function createLane(first: Destination, context: LaneContext): Lane {
         result: found?.result ?? 'unknown',
         reasons: found?.reasons ?? [],
       }),
-    ...(context.confirmWaitsMs === undefined ? {} : { waitsMs: context.confirmWaitsMs }),
   })
 
   /** A changed grant starts without a token: the old one may be another account's. */

@@ -168,6 +168,8 @@ export interface Confirmation {
 
 /** For a destination that takes requests in first and judges them later. Pure, like the rest. */
 export interface Confirm {
+  /** Before the first question, ms; each further one waits twice as long as the one before. */
+  readonly waitMs: number
   /** What to ask later, by the answer that took the request in; undefined for nothing. */
   question(response: DeliveryResponse): Question | undefined
   /** Undefined: it does not say yet. */

@@ -81,6 +81,10 @@ export const CATALOGUE = {
     type: 'counter', name: 'postern_postbacks_rejected_total', labels: ['network', 'reason'],
     bound: 'reason codes × N', help: 'Rejected postbacks by reason.',
   },
+  deferred: {
+    type: 'counter', name: 'postern_postbacks_deferred_total', labels: ['network', 'reason'],
+    bound: '5 N', help: 'Postbacks answered 503 by reason; the network is to send them again.',
+  },
   conversions: {
     type: 'counter', name: 'postern_conversions_total', labels: ['network', 'status'],
     bound: '5 N', help: 'Accepted conversions and status changes, by the status they reported.',

@@ -34,6 +34,7 @@ const OUTCOMES = [...new Set(REASON_CODES.map(code => REASONS[code].outcome))]
 export const AUTHENTICATION_REASONS = REASON_CODES.filter(
   code => REASONS[code].http === 401 || code === 'ip_denied' || code === 'ip_unparseable',
 )
+const DEFERRALS = REASON_CODES.filter(code => REASONS[code].outcome === 'deferred')
 /** What comes before a network is known. */
 const UNROUTED_REASONS: readonly Reason[] = [
   'unknown_network',
@@ -75,6 +76,7 @@ function declare(metrics: Metrics, configured: Configured, nowSeconds: number): 
   for (const { id, maxSilenceSeconds, currency } of configured.networks) {
     for (const outcome of OUTCOMES) metrics.postbacks.declare(id, outcome)
     for (const reason of AUTHENTICATION_REASONS) metrics.rejected.declare(id, reason)
+    for (const reason of DEFERRALS) metrics.deferred.declare(id, reason)
     for (const status of STATUSES) {
       metrics.conversions.declare(id, status)
       metrics.payout.declare(id, currency, status)

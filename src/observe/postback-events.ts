@@ -54,6 +54,7 @@ export function createPostbackEvents(logger: Logger, metrics: Metrics, nowSecond
       metrics.postbacks.inc(network, outcome)
       if (isFromNetwork(outcome, reason)) metrics.lastPostback.set(nowSeconds(), network)
       if (outcome === 'rejected') metrics.rejected.inc(network, reason)
+      if (outcome === 'deferred') metrics.deferred.inc(network, reason)
       if (outcome === 'accepted') {
         for (const destination of fact.destinations) metrics.enqueued.inc(destination)
         if (conversion) countConversion(network, conversion)

@@ -533,7 +533,7 @@ t.test('what became of a delivered request is asked later, and changes nothing',
   const words = new Map([
     ['good', ['later', 'confirmed']],
     ['bad', ['', 'refused']],
-    ['slow', ['later', 'later', 'later', 'confirmed']],
+    ['slow', [...Array.from({ length: 5 }, () => 'later'), 'confirmed']],
   ])
   const there = await receive(t, {
     answer: (socket, request) => {
@@ -546,6 +546,7 @@ t.test('what became of a delivered request is asked later, and changes nothing',
   const tokens = await receive(t, { answer: respond(200, '{"access_token":"T1"}') })
   const grant = { kind: 'refresh_token', url: tokens.origin, clientId: 'c', clientSecret: 's', refreshToken: 'r' } as const // prettier-ignore
   const confirm: Confirm = {
+    waitMs: 1,
     question: ({ body: id }) => {
       const request = { method: 'GET', url: `${there.origin}/status/${id}`, headers: {}, body: undefined } as const // prettier-ignore
       return id === 'none' ? undefined : { id, request }
@@ -554,7 +555,7 @@ t.test('what became of a delivered request is asked later, and changes nothing',
       body === 'confirmed' || body === 'refused' ? { result: body, reasons: ['WHY'] } : undefined,
   }
   const destination = plainDestination('a', `${there.origin}/send`, {}, { confirm, grant })
-  const s = await setUp(t, [destination], { dispatcher: { confirmWaitsMs: [1, 5, 5] } })
+  const s = await setUp(t, [destination])
   await s.acceptAll(['good', 'bad', 'slow', 'none'], ['a'])
   await until('all is told', () => s.log.confirmed.length === 3)
   const results = Object.fromEntries(
@@ -563,7 +564,7 @@ t.test('what became of a delivered request is asked later, and changes nothing',
   t.same(results, { good: 'confirmed', bad: 'refused', slow: 'unknown' })
   t.match(s.log.confirmed[0], { destination: 'a', record: /^.+-.+-/, reasons: ['WHY'] })
   t.same(await s.ledger('a'), { delivered: 4, dead: 0, pending: 0 })
-  t.equal(words.get('slow')?.length, 1, 'given up after three questions')
+  t.equal(words.get('slow')?.length, 1, 'given up after five questions')
   t.equal(s.log.attempted.length, 4, 'questions are no attempts')
 })
 
@@ -575,23 +576,23 @@ t.test('questions about delivered requests are bounded and end with the lane', a
     id,
     request: { method: 'GET', url: 'http://127.0.0.1:9/', headers: {}, body: undefined } as const,
   })
-  const make = (waitsMs: number[]) =>
+  const make = (waitMs: number) =>
     createConfirmations({
       clock: systemClock,
-      waitsMs,
+      waitMs: () => waitMs,
       max: 2,
       ask: async ({ id }) => void asked.push(id),
       told: ({ id }, found) => told.push(`${id} ${found?.result ?? 'unknown'}`),
     })
-  const full = make([60_000])
+  const full = make(60_000)
   for (const id of ['1', '2', '3']) full.watch(question(id))
   t.same(told, ['3 unknown'], 'no room: told so at once')
   full.stop()
   full.watch(question('4'))
   t.same(told, ['3 unknown'])
-  const brief = make([1])
+  const brief = make(1)
   brief.watch(question('5'))
   await until('it is given up', () => told.length === 2)
-  t.same([told[1], asked], ['5 unknown', ['5']])
+  t.same([told[1], asked], ['5 unknown', ['5', '5', '5', '5', '5']])
   brief.stop()
 })

@@ -34,6 +34,9 @@ interface Panel {
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
   readonly fieldConfig?: { readonly defaults: { readonly unit?: string; readonly links?: readonly { url: string }[] } }
   readonly targets?: readonly Target[]
+  /** Rows only. */
+  readonly collapsed?: boolean
+  readonly panels?: readonly Panel[]
 } // prettier-ignore
 interface Variable {
   readonly name: string
@@ -74,7 +77,11 @@ const rules = RULE_FILES.flatMap(file =>
   (parse(read(file)) as { groups: { rules: Rule[] }[] }).groups.flatMap(group => group.rules),
 )
 const alerts = rules.filter(rule => rule.alert !== undefined)
-const panelsOf = (dashboard: Dashboard) => dashboard.panels.filter(panel => panel.type !== 'row')
+/** Rows too, and what closed ones hold. */
+const everyPanel = (dashboard: Dashboard) =>
+  dashboard.panels.flatMap(panel => [panel, ...(panel.panels ?? [])])
+const panelsOf = (dashboard: Dashboard) =>
+  everyPanel(dashboard).filter(panel => panel.type !== 'row')
 const targetsOf = (dashboard: Dashboard) =>
   panelsOf(dashboard).flatMap(panel => (panel.targets ?? []).map(target => ({ panel, target })))
 
@@ -198,7 +205,11 @@ for (const { file, dashboard } of dashboards) {
     for (const { expr } of dashboard.annotations.list) t.same(strangers(expr), [], expr)
     const taken = new Map<string, string>()
     const ids = new Set<number>()
-    for (const { id, title, gridPos } of dashboard.panels) {
+    for (const { type, title, collapsed, panels } of dashboard.panels) {
+      // Grafana draws what a closed row holds when it is opened, and an open one holds nothing.
+      if (type === 'row') t.equal((panels ?? []).length > 0, collapsed, title)
+    }
+    for (const { id, title, gridPos } of everyPanel(dashboard)) {
       t.notOk(ids.has(id), `id ${id} is used once`)
       ids.add(id)
       t.ok(gridPos.x + gridPos.w <= 24, `${title} ends within the grid`)

@@ -1,6 +1,7 @@
 /**
  * Networks and requests with which every reason code, status and attempt result happens at least
- * once on a real gateway, and what each request must be counted as.
+ * once on a real gateway, and what each request must be counted as. What takes a state of the
+ * gateway (its store away, its end) is left to the test.
  */
 import { createHmac } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -14,13 +15,9 @@ import { REASONS, type Reason } from '../../src/reasons.ts'
 export const TOKEN = 'secret-token'
 export const SECRET = 'signing-secret'
 
-/** Cannot be counted in a running gateway, and why. */
-export const UNREACHED: Readonly<Partial<Record<Reason, string>>> = {
-  draining: 'only while the process ends, when it is no longer scraped',
-}
-
 const FIELDS = {
   click_id: ['cid'],
+  gclid: ['gclid'],
   transaction_id: ['tid'],
   payout: ['payout'],
   currency: ['currency'],
@@ -133,12 +130,15 @@ export const DESTINATIONS: Readonly<Record<string, { result: string; answers?: n
   inside: { result: 'egress_blocked' },
   needy: { result: 'template_error' },
   locked: { result: 'auth_failed', answers: 401 },
+  judges: { result: 'ok' },
 } // prettier-ignore
 
 export interface Places {
   readonly tracker: string
   /** Accepts a connection and closes it when a request has come. */
   readonly cutting: string
+  /** Takes requests in and judges them later. */
+  readonly judging: string
   readonly redis: string
 }
 
@@ -167,7 +167,7 @@ export function everyReasonConfig(folder: string, places: Places): Record<string
       listen: '127.0.0.1:0',
       allowed_hosts: ['127.0.0.1', 'a'],
       trusted_proxies: ['127.0.0.1/32'],
-      limits: { in_flight: 40, request_timeout_ms: 1000 },
+      limits: { in_flight: 40, request_timeout_ms: 2000 },
     },
     admin: { listen: '127.0.0.1:0', collect_interval_ms: 300 },
     log: { level: 'debug' },
@@ -192,7 +192,9 @@ export function everyReasonConfig(folder: string, places: Places): Record<string
                 click_id_from: 'click_id',
                 settings: { pixel_id: 'P1', api_key: '${TEST_SECRET}', base_url: `${places.tracker}/locked`, page_url: 'https://shop.example.com/' },
               }
-            : {
+            : name === 'judges'
+              ? { rule: 'google_data_manager', settings: judgedLater(places.judging) }
+              : {
                 rule: ruleOf[name] ?? 'test-tracker',
                 settings: { base: bases[name] ?? places.tracker, path: name },
               }),
@@ -208,6 +210,19 @@ export function everyReasonConfig(folder: string, places: Places): Record<string
     ),
     routes: Object.keys(DESTINATIONS).map(name => ({ to: [name], when: { sub2: { equals: name } } })),
   } // prettier-ignore
+}
+
+function judgedLater(url: string): Record<string, string> {
+  return {
+    customer_id: '123-456-7890',
+    client_id: 'client',
+    client_secret: '${TEST_SECRET}',
+    refresh_token: '${TEST_TOKEN}',
+    events: 'sale=987654321',
+    base_url: url,
+    token_url: `${url}/token`,
+    status_check_minutes: '0.001',
+  }
 }
 
 export interface Sent {

@@ -6,6 +6,15 @@ interface PreviewTarget {
   readonly expr: string
   readonly legendFormat: string
 }
+interface Result {
+  readonly text: string
+}
+type Mapping =
+  | { readonly type: 'value'; readonly options: Readonly<Record<string, Result>> }
+  | {
+      readonly type: 'special'
+      readonly options: { readonly match: string; readonly result: Result }
+    }
 interface PreviewPanel {
   readonly type: string
   readonly title: string
@@ -14,14 +23,22 @@ interface PreviewPanel {
     readonly defaults: {
       readonly unit?: string
       readonly decimals?: number
-      readonly mappings?: readonly { readonly options: Readonly<Record<string, { readonly text: string }>> }[]
+      readonly noValue?: string
+      readonly mappings?: readonly Mapping[]
     }
   }
+  /** Of a closed row. */
+  readonly panels?: readonly PreviewPanel[]
   readonly targets?: readonly PreviewTarget[]
 } // prettier-ignore
 export interface PreviewDashboard {
   readonly title: string
   readonly panels: readonly PreviewPanel[]
+}
+
+/** Without rows; those that closed rows hold included. */
+export function panelsIn({ panels }: PreviewDashboard): readonly PreviewPanel[] {
+  return panels.flatMap(panel => (panel.type === 'row' ? (panel.panels ?? []) : [panel]))
 }
 
 interface Line {
@@ -43,20 +60,25 @@ export function shownQuery(
 
 const RANGE_SECONDS = 90
 
+/** Closed rows are drawn as if opened, where `isOpened`. */
 export async function previewPage(
   dashboard: PreviewDashboard,
   prometheus: string,
   window: string,
   chosen: Readonly<Record<string, string>>,
+  isOpened = false,
 ): Promise<string> {
   const ask = (expr: string) => shownQuery(expr, window, chosen)
   const end = Date.now() / 1000
   const panels = await Promise.all(
-    dashboard.panels.map(async panel => {
+    (isOpened
+      ? dashboard.panels.flatMap(panel => [panel, ...(panel.panels ?? [])])
+      : dashboard.panels
+    ).map(async panel => {
       const { x, y, w, h } = panel.gridPos
       const place = `grid-area:${y + 1}/${x + 1}/span ${h}/span ${w}`
       if (panel.type === 'row')
-        return `<h2 style="${place}">${text(shownQuery(panel.title, window, chosen))}</h2>`
+        return `<h2 style="${place}">${panel.panels?.length && !isOpened ? '▸' : '▾'} ${text(shownQuery(panel.title, window, chosen))}</h2>`
       const lines = (
         await Promise.all(
           (panel.targets ?? []).map(target =>
@@ -99,7 +121,10 @@ async function fetchLines(
 }
 
 function draw(panel: PreviewPanel, lines: readonly Line[], end: number): string {
-  if (lines.length === 0) return '<p class="none">No data</p>'
+  if (lines.length === 0) {
+    const said = panel.fieldConfig?.defaults.noValue
+    return `<p class="${said === undefined ? 'none' : 'said'}">${text(said ?? 'No data')}</p>`
+  }
   const show = (value: number) => formatValue(panel, value)
   const last = (line: Line) => line.points.at(-1)?.[1] ?? Number.NaN
   switch (panel.type) {
@@ -159,9 +184,13 @@ function graph(lines: readonly Line[], end: number, show: (value: number) => str
 
 function formatValue(panel: PreviewPanel, value: number): string {
   const { unit, decimals, mappings = [] } = panel.fieldConfig?.defaults ?? {}
-  const mapped = mappings[0]?.options[String(value)]
-  if (mapped) return mapped.text
-  if (!Number.isFinite(value)) return '–'
+  for (const mapping of mappings) {
+    const isNone = mapping.type === 'special' && mapping.options.match === 'nan'
+    if (isNone && Number.isNaN(value)) return mapping.options.result.text
+    const mapped = mapping.type === 'value' ? mapping.options[String(value)] : undefined
+    if (mapped) return mapped.text
+  }
+  if (!Number.isFinite(value)) return String(value)
   const digits = (number: number) => number.toFixed(decimals ?? (Number.isInteger(number) ? 0 : 2))
   switch (unit) {
     case 's':
@@ -187,5 +216,5 @@ h1{font-size:16px;margin:4px}main{display:grid;grid-template-columns:repeat(24,1
 h2{font-size:14px;margin:4px}h3{font-size:12px;margin:0 0 4px}
 section{background:#181b1f;border:1px solid #2c3235;padding:6px;overflow:hidden;display:flex;flex-direction:column}
 svg{flex:1;min-height:0;width:100%;border-bottom:1px solid #444}path{fill:none;stroke-width:2;vector-effect:non-scaling-stroke}
-.stat{font-size:20px;margin:auto}.stat small{font-size:10px}.none{color:#e24d42;margin:auto}.legend{margin:4px 0 0;max-height:48px;overflow:hidden}
+.stat{font-size:20px;margin:auto}.stat small{font-size:10px}.none{color:#e24d42;margin:auto}.said{margin:auto}.legend{margin:4px 0 0;max-height:48px;overflow:hidden}
 table{font-size:11px}td{padding:0 6px}b{font-weight:normal;color:#888}i{font-style:normal}`

@@ -65,12 +65,14 @@ export interface Prometheus {
 
 export interface PrometheusOptions {
   readonly folder: string
-  /** `host:port` of every gateway's admin listener. */
-  readonly targets: readonly string[]
+  /** Job → `host:port` of its gateways' admin listeners. */
+  readonly jobs: Readonly<Record<string, readonly string[]>>
   readonly ruleFiles: readonly string[]
   readonly intervalSeconds: number
   /** Holds the token of the admin listeners. */
   readonly credentialsFile?: string
+  /** What it scraped before the test, in the OpenMetrics format with times. */
+  readonly past?: string
 }
 
 export async function startPrometheus(
@@ -78,7 +80,14 @@ export async function startPrometheus(
   options: PrometheusOptions,
 ): Promise<Prometheus> {
   requirePrometheus()
-  const { folder, targets, ruleFiles, intervalSeconds, credentialsFile } = options
+  const { folder, jobs, ruleFiles, intervalSeconds, credentialsFile, past } = options
+  const data = join(folder, 'tsdb')
+  if (past !== undefined) {
+    const file = join(folder, 'past.txt')
+    writeFileSync(file, past)
+    const { code, output } = promtool(['tsdb', 'create-blocks-from', 'openmetrics', file, data])
+    if (code !== 0) throw new Error(output)
+  }
   const config = join(folder, 'prometheus.yml')
   const interval = `${intervalSeconds}s`
   writeFileSync(
@@ -90,15 +99,13 @@ export async function startPrometheus(
         scrape_timeout: interval,
       },
       rule_files: ruleFiles,
-      scrape_configs: [
-        {
-          job_name: 'postern',
-          static_configs: [{ targets }],
-          ...(credentialsFile === undefined
-            ? {}
-            : { authorization: { credentials_file: credentialsFile } }),
-        },
-      ],
+      scrape_configs: Object.entries(jobs).map(([job, targets]) => ({
+        job_name: job,
+        static_configs: [{ targets }],
+        ...(credentialsFile === undefined
+          ? {}
+          : { authorization: { credentials_file: credentialsFile } }),
+      })),
     }),
   )
   const port = await freePort()
@@ -106,7 +113,7 @@ export async function startPrometheus(
     'prometheus',
     [
       `--config.file=${config}`,
-      `--storage.tsdb.path=${join(folder, 'tsdb')}`,
+      `--storage.tsdb.path=${data}`,
       `--web.listen-address=127.0.0.1:${port}`,
       '--log.level=warn',
     ],

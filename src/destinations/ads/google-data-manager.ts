@@ -25,7 +25,7 @@ export const googleDataManager = defineAdPlatform({
   docs: 'https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/send-events',
   apiVersion: API_VERSION,
   notes:
-    'Events are named by the number of their conversion action: events: sale=987654321. Google takes a request in first and judges it later: half an hour after a delivery its status is asked for, and told as a log line and a metric; whether a click was found shows in Google Ads only. A reversal can be sent as a value of 0 (reversals: restate), which Google documents as a restatement; where the conversion was never sent, that makes a new one.',
+    'Events are named by the number of their conversion action: events: sale=987654321. Google takes a request in first and judges it later: half an hour after a delivery (status_check_minutes) its status is asked for, and told as a log line and a metric; whether a click was found shows in Google Ads only. A reversal can be sent as a value of 0 (reversals: restate), which Google documents as a restatement; where the conversion was never sent, that makes a new one.',
   host: 'https://datamanager.googleapis.com',
   settings: {
     customer_id: {
@@ -54,6 +54,11 @@ export const googleDataManager = defineAdPlatform({
       default: 'yes',
       pattern: '^(yes|no)$',
     },
+    status_check_minutes: {
+      title: 'Minutes from a delivery to the first question; further ones wait ever longer',
+      default: '30',
+      pattern: '^[0-9]{1,4}([.][0-9]{1,4})?$',
+    },
     ...CLICK_REST,
     ...GOOGLE_SETTINGS,
   },
@@ -79,6 +84,7 @@ export const googleDataManager = defineAdPlatform({
         settings.status_check === 'yes'
           ? `/${settings.api_version}/requestStatus:retrieve?requestId=`
           : undefined,
+      statusMs: Number(settings.status_check_minutes) * 60_000,
       operating: { accountType: 'GOOGLE_ADS', accountId: digits(settings.customer_id) },
       login: login === '' ? undefined : { accountType: 'GOOGLE_ADS', accountId: login },
       source: settings.event_source,
@@ -88,10 +94,11 @@ export const googleDataManager = defineAdPlatform({
   },
   grant: ({ grant }) => grant,
   clickRestMs: ({ restMs }) => restMs,
-  confirm: ({ statusPath }, base) =>
+  confirm: ({ statusPath, statusMs }, base) =>
     statusPath === undefined
       ? undefined
       : {
+          waitMs: statusMs,
           question: response => {
             const id = at(bodyOf(response), 'requestId')
             if (typeof id !== 'string' || !REQUEST_ID.test(id)) return undefined

@@ -27,7 +27,7 @@ export const destination: Dashboard = {
         stat('Dead letters', 'Kept now; they can be replayed.', 'short', [{ expr: `max by (destination) (postern_dead_letters{${D}})`, legend: '{{destination}}' }], { width: 6, steps: [[1, 'orange']] }),
         graph('Attempts by result', 'ok and duplicate are successes.', 'ops', [{ expr: `sum by (destination, result) (rate(postern_delivery_attempts_total{${D}}${RATE}))`, legend: '{{result}}' }], { stack: true }),
         graph('Attempt, p50 and p95', 'From building the request to the end of its answer.', 's', [0.5, 0.95].map(q => ({ expr: `histogram_quantile(${q}, sum by (le, destination) (rate(postern_delivery_attempt_duration_seconds_bucket{${D}}${RATE})))`, legend: `p${q * 100}` }))),
-        graph('Attempts per delivery', '1 where every first attempt succeeds.', 'none', [{ expr: `sum by (destination) (rate(postern_delivery_attempts_total{${D}}${RATE})) / sum by (destination) (rate(postern_deliveries_total{${D}}${RATE}))`, legend: '{{destination}}' }], { decimals: 2 }),
+        graph('Attempts per delivery', '1 where every first attempt succeeds.', 'none', [{ expr: `sum by (destination) (rate(postern_delivery_attempts_total{${D}}${RATE})) / (sum by (destination) (rate(postern_deliveries_total{${D}}${RATE})) > 0)`, legend: '{{destination}}' }], { decimals: 2, none: 'No delivery ended in this time' }),
         heatmap('Received to delivered', 'How long deliveries took from their postback.', 's', `sum by (le) (increase(postern_delivery_latency_seconds_bucket{${D}}${RATE}))`),
         graph('Queued against final', 'Deliveries made durable, and those that ended.', 'ops', [
           { expr: `sum by (destination) (rate(postern_deliveries_enqueued_total{${D}}${RATE}))`, legend: 'enqueued' },
@@ -44,7 +44,7 @@ export const destination: Dashboard = {
         graph('Circuit changes', 'By the state it changed to, in an hour.', 'short', [{ expr: `sum by (destination, state) (increase(postern_destination_circuit_transitions_total{${D}}[1h]))`, legend: '{{state}}' }]),
         graph('Egress refused', 'Attempts that the egress guard refused, by kind of address.', 'ops', [{ expr: `sum by (destination, reason) (rate(postern_egress_blocked_total{${D}}${RATE}))`, legend: '{{reason}}' }]),
         graph('Refused credentials', 'Attempts that the destination refused for its credentials, in an hour.', 'short', [{ expr: `sum by (destination) (increase(postern_destination_auth_failures_total{${D}}[1h]))`, legend: '{{destination}}' }]),
-        graph('Judged later', 'What became of delivered requests, for destinations that take them in first, in an hour.', 'short', [{ expr: `sum by (destination, result) (increase(postern_destination_confirmations_total{${D}}[1h]))`, legend: '{{result}}' }]),
+        graph('Judged later', 'What became of delivered requests, for destinations that take them in first, in an hour.', 'short', [{ expr: `sum by (destination, result) (increase(postern_destination_confirmations_total{${D}}[1h]))`, legend: '{{result}}' }], { none: 'This destination judges at once' }),
         graph('Ledger', 'What the store counted since it was made. Enqueued is the sum of the others and of what is pending.', 'short', [{ expr: `max by (destination, account) (postern_ledger_deliveries{${D}})`, legend: '{{account}}' }]),
       ],
     },

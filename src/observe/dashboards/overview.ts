@@ -27,11 +27,12 @@ export const overview: Dashboard = {
     {
       title: 'Inbound',
       panels: [
-        graph('Postbacks by outcome', 'Each postback has exactly one outcome.', 'reqps', [{ expr: `sum by (outcome) (rate(postern_postbacks_total{${G}}${RATE}))`, legend: '{{outcome}}' }], { stack: true }),
-        graph('Busiest networks', 'The 20 networks that send most.', 'reqps', [{ expr: `topk(20, sum by (network) (rate(postern_postbacks_total{${G}}${RATE})))`, legend: '{{network}}' }]),
+        graph('Postbacks by outcome', 'Each postback has exactly one outcome.', 'reqps', [{ expr: `sum by (outcome) (rate(postern_postbacks_total{${G}}${RATE}))`, legend: '{{outcome}}' }], { stack: true, width: 6 }),
+        graph('Busiest networks', 'The 20 networks that send most.', 'reqps', [{ expr: `topk(20, sum by (network) (rate(postern_postbacks_total{${G}}${RATE})))`, legend: '{{network}}' }], { width: 6 }),
+        graph('Time to answer', 'From a postback to its answer.', 's', quantiles('postern_inbound_request_duration_seconds'), { width: 6 }),
+        graph('Answers by code', 'HTTP status of answers to networks.', 'reqps', [{ expr: `sum by (code) (rate(postern_inbound_requests_total{${G}}${RATE}))`, legend: '{{code}}' }], { stack: true, width: 6 }),
         graph('Rejected by reason', 'Postbacks answered 4xx, by the check that decided.', 'reqps', [{ expr: `sum by (reason) (rate(postern_postbacks_rejected_total{${G}}${RATE}))`, legend: '{{reason}}' }], { stack: true }),
-        graph('Time to answer', 'From a postback to its answer.', 's', quantiles('postern_inbound_request_duration_seconds')),
-        graph('Answers by code', 'HTTP status of answers to networks.', 'reqps', [{ expr: `sum by (code) (rate(postern_inbound_requests_total{${G}}${RATE}))`, legend: '{{code}}' }], { stack: true }),
+        graph('Answered 503 by reason', 'Postbacks that networks are to send again.', 'reqps', [{ expr: `sum by (reason) (rate(postern_postbacks_deferred_total{${G}}${RATE}))`, legend: '{{reason}}' }], { stack: true }),
         graph('Requests for no network', 'Refused before a network was found for them.', 'reqps', [{ expr: `sum by (reason) (rate(postern_unrouted_requests_total{${G}}${RATE}))`, legend: '{{reason}}' }]),
       ],
     },

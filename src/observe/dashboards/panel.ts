@@ -25,10 +25,14 @@ export interface Row {
   readonly title: string
   /** Name of a variable: the row is shown once for each of its values. */
   readonly repeat?: string
+  /** Closed until it is asked for: its panels are of use to some gateways only. */
+  readonly collapsed?: true
   readonly panels: readonly Panel[]
 }
 
 interface Look {
+  /** What stands there where this is no use, instead of "No data". */
+  readonly none?: string
   readonly width?: number
   /** Colours from this value on: `[[1, 'red']]` is green below 1. */
   readonly steps?: readonly (readonly [number, string])[]
@@ -50,9 +54,10 @@ const asQueries = (queries: readonly Query[] | string): readonly Query[] =>
   typeof queries === 'string' ? [{ expr: queries }] : queries
 
 function defaultsOf(unit: string, look: Look): Record<string, unknown> {
-  const { steps = [], decimals, max, mappings } = look
+  const { steps = [], decimals, max, mappings, none } = look
   return {
     unit,
+    ...(none === undefined ? {} : { noValue: none }),
     ...(decimals === undefined ? {} : { decimals }),
     ...(max === undefined ? {} : { max }),
     min: 0,
@@ -64,20 +69,20 @@ function defaultsOf(unit: string, look: Look): Record<string, unknown> {
         ...steps.map(([value, color]) => ({ color, value })),
       ],
     },
-    mappings: mappings
-      ? [
-          {
-            type: 'value',
-            options: Object.fromEntries(
-              Object.entries(mappings).map(([value, [text, color]], index) => [
-                value,
-                { text, color, index },
-              ]),
-            ),
-          },
-        ]
-      : [],
+    mappings: mappingsOf(look),
   }
+}
+
+/** Of a share while nothing happens: 0 of 0. */
+const NOT_A_NUMBER = { type: 'special', options: { match: 'nan', result: { text: '–', index: 0 } } }
+
+function mappingsOf({ mappings }: Look): readonly unknown[] {
+  if (!mappings) return []
+  const options = Object.entries(mappings).map(([value, [text, color]], index) => [
+    value,
+    { text, color, index },
+  ])
+  return [{ type: 'value', options: Object.fromEntries(options) as unknown }]
 }
 
 /** One number, as it is now. */
@@ -88,7 +93,10 @@ export const stat: Make = (title, description, unit, queries, look = {}) => ({
   unit,
   width: look.width ?? 3,
   queries: asQueries(queries),
-  defaults: defaultsOf(unit, look),
+  defaults: {
+    ...defaultsOf(unit, look),
+    mappings: look.mappings ? mappingsOf(look) : [NOT_A_NUMBER],
+  },
   more: {
     options: {
       reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
@@ -187,19 +195,20 @@ export function table(
   }
 }
 
-/** Rows as Grafana wants them: one flat list, each with its place. */
+/** Rows as Grafana wants them: one flat list, each with its place; a closed row holds its panels. */
 export function layOut(rows: readonly Row[]): Record<string, unknown>[] {
   const placed: Record<string, unknown>[] = []
   let y = 0
   let id = 1
   for (const row of rows) {
+    const held: Record<string, unknown>[] = []
     placed.push({
       id: id++,
       type: 'row',
       title: row.title,
-      collapsed: false,
+      collapsed: row.collapsed === true,
       gridPos: { x: 0, y: y++, w: 24, h: 1 },
-      panels: [],
+      panels: held,
       ...(row.repeat === undefined ? {} : { repeat: row.repeat }),
     })
     let x = 0
@@ -211,7 +220,7 @@ export function layOut(rows: readonly Row[]): Record<string, unknown>[] {
         tallest = 0
       }
       const h = panel.kind === 'stat' ? 4 : 8
-      placed.push(toJson(panel, id++, { x, y, w: panel.width, h }))
+      ;(row.collapsed ? held : placed).push(toJson(panel, id++, { x, y, w: panel.width, h }))
       x += panel.width
       tallest = Math.max(tallest, h)
     }

@@ -3,6 +3,8 @@ import { GATEWAYS as G, type Dashboard } from './dashboard.ts'
 import { graph, stat, table } from './panel.ts'
 
 const RATE = '[$__rate_interval]'
+const NO_PROXY = 'These gateways are not in front of a tracker'
+const NO_SHADOW = 'Nothing is compared with a shadow tracker'
 
 export const runtime: Dashboard = {
   name: 'runtime',
@@ -13,8 +15,8 @@ export const runtime: Dashboard = {
       title: 'Store',
       panels: [
         stat('Store', 'Whether every gateway gets answers from its store.', 'none', `min(postern_store_up{${G}})`, { width: 4, mappings: { 0: ['down', 'red'], 1: ['up', 'green'] } }),
-        stat('Fill', 'Used of the limit: memory for Redis, disk for LMDB.', 'percentunit', `max(postern_store_size_bytes{${G}}) / max(postern_store_size_limit_bytes{${G}})`, { width: 4, steps: [[0.8, 'orange'], [0.95, 'red']] }),
-        stat('Used', 'Memory of Redis, or disk of LMDB.', 'bytes', `max(postern_store_size_bytes{${G}})`, { width: 4 }),
+        stat('Fill', 'Used of the limit: memory for Redis, disk for LMDB.', 'percentunit', `max(postern_store_size_bytes{${G}}) / max(postern_store_size_limit_bytes{${G}})`, { width: 4, steps: [[0.8, 'orange'], [0.95, 'red']], none: 'no limit' }),
+        stat('Used', 'Memory of Redis, or disk of LMDB.', 'bytes', `max(postern_store_size_bytes{${G}})`, { width: 4, none: 'not told' }),
         stat('Safety checks failed', 'Settings with which a crash can lose data.', 'short', `count(min by (check) (postern_store_safety_check{${G}}) == 0) or vector(0)`, { width: 4, steps: [[1, 'red']] }),
         stat('Leases lost, 24 h', 'Times a gateway was too late and its work went to another.', 'short', `sum(increase(postern_store_leases_lost_total{${G}}[24h]))`, { width: 4, decimals: 0, steps: [[1, 'orange']] }),
         stat('Shared state read', 'How long ago pending, dead letters and the ledger were read.', 's', `time() - max(postern_metrics_collected_timestamp_seconds{${G}})`, { width: 4, steps: [[60, 'orange']] }),
@@ -62,21 +64,22 @@ export const runtime: Dashboard = {
       ],
     },
     {
-      title: 'Proxy',
+      title: 'Proxy: in front of a tracker',
+      collapsed: true,
       panels: [
         graph('Tapped postbacks', 'Copied into the pipeline, stored for a tracker that is down, refused by it, unread or dropped.', 'reqps', [
           { expr: `sum by (result) (rate(postern_proxy_taps_total{${G}}${RATE}))`, legend: '{{result}}' },
-        ], { stack: true }),
+        ], { stack: true, none: NO_PROXY }),
         graph('Tapped, not verified', 'Tapped postbacks that verification would have refused, by reason.', 'reqps', [
           { expr: `sum(rate(postern_proxy_taps_unverified_total{${G}}${RATE}))`, legend: 'all' },
           { expr: `sum by (network, reason) (rate(postern_proxy_taps_unverified_total{${G}}${RATE})) > 0`, legend: '{{network}} {{reason}}' },
-        ]),
+        ], { none: NO_PROXY }),
         graph('Shadow answers', 'How the answers of the shadow tracker compare with those of the real one.', 'reqps', [
           { expr: `sum by (result) (rate(postern_proxy_shadow_answers_total{${G}}${RATE}))`, legend: '{{result}}' },
           { expr: `sum by (network) (rate(postern_proxy_shadow_answers_total{${G}, result="differ"}${RATE})) > 0`, legend: '{{network}} differs' },
-        ]),
-        graph('Passed-through requests', 'By tracker and HTTP status.', 'reqps', [{ expr: `sum by (upstream, code) (rate(postern_proxy_requests_total{${G}}${RATE}))`, legend: '{{upstream}} {{code}}' }], { width: 12 }),
-        graph('Passed-through requests, p95', 'From the request to the head of the answer.', 's', [{ expr: `histogram_quantile(0.95, sum by (le, upstream) (rate(postern_proxy_request_duration_seconds_bucket{${G}}${RATE})))`, legend: '{{upstream}}' }], { width: 12 }),
+        ], { none: NO_SHADOW }),
+        graph('Passed-through requests', 'By tracker and HTTP status.', 'reqps', [{ expr: `sum by (upstream, code) (rate(postern_proxy_requests_total{${G}}${RATE}))`, legend: '{{upstream}} {{code}}' }], { width: 12, none: NO_PROXY }),
+        graph('Passed-through requests, p95', 'From the request to the head of the answer.', 's', [{ expr: `histogram_quantile(0.95, sum by (le, upstream) (rate(postern_proxy_request_duration_seconds_bucket{${G}}${RATE})))`, legend: '{{upstream}}' }], { width: 12, none: NO_PROXY }),
       ],
     },
   ],

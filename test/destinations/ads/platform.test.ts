@@ -358,6 +358,9 @@ t.test('what Google took in can be asked about', async t => {
   })
   t.equal(question({}, '{"requestId":"r 1\\n"}'), undefined)
   t.equal(question({}, '{}'), undefined)
+  const wait = (settings: Record<string, string>) =>
+    make('google_data_manager', settings).confirm?.waitMs
+  t.same([wait({}), wait({ status_check_minutes: '0.5' })], [1_800_000, 30_000])
   t.equal(make('google_data_manager', { status_check: 'no' }).confirm, undefined)
   t.equal(
     make('google_data_manager', { test_mode: 'yes' }).confirm,
