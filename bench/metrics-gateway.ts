@@ -1,13 +1,19 @@
 /**
- * What watching adds to a whole postback: a gateway with metrics and events as they run, and one with
- * functions that do nothing in their place, each in a process of its own, driven in turn by the same
- * load. Each postback is answered and delivered to two of 30 destinations.
+ * What watching adds to a whole postback: one gateway under a steady load, in which every event and
+ * every metric goes through a switch that is turned every few thousand postbacks. Each postback is
+ * answered and delivered to two of 30 destinations.
  *
- *   node --import @tapjs/typescript/import bench/metrics-gateway.ts [pairs] [rounds] [postbacks] [lmdb|memory]
+ *   node --import @tapjs/typescript/import bench/metrics-gateway.ts [blocks] [postbacks] [lmdb|memory] [null]
  *
- * Ratios are paired by round, and the order alternates. No two processes are compiled alike, and that
- * makes some per cent: so there are several pairs of processes, and the result is the median of them.
- * (In one process, both ways would share their compiled code, and each would be slowed by the other.)
+ * The switch is between the gateway and its observer, where `createApp` takes them, and costs the
+ * same in both positions; the product has none. CPU is that of the whole process, all threads, from
+ * `process.cpuUsage`. Slices come in blocks of four, on-off-off-on or off-on-on-off by chance, so
+ * that what drifts slowly (a growing store, a warmer machine) cancels out; after each turn some
+ * postbacks are let go by, until those of the other position are through. Two processes instead
+ * would differ by several per cent before anything is watched, since no two are compiled alike.
+ *
+ * The result is the median over blocks of the difference, with the 95 % interval of a bootstrap.
+ * `null` leaves the switch on in both positions: what it finds then is the error of the method.
  * Compare runs of the same machine only.
  */
 import { fork, type ChildProcess } from 'node:child_process'
@@ -17,9 +23,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { Pool } from 'undici'
-import { createApp, type App } from '../src/app.ts'
+import { createApp } from '../src/app.ts'
 import { systemClock } from '../src/base/clock.ts'
 import { CATALOGUE } from '../src/observe/catalogue.ts'
 import { createEvents, type Events } from '../src/observe/events.ts'
@@ -28,99 +33,147 @@ import { createMetrics, type Metrics } from '../src/observe/metrics.ts'
 import { loadRuleSet } from '../src/ruleset.ts'
 import { install, TOKEN } from '../test/support/installation.ts'
 
-const PAIRS = Number(process.argv[2] ?? 7)
-const ROUNDS = Number(process.argv[3] ?? 30)
-const POSTBACKS = Number(process.argv[4] ?? 700)
-const STORE = process.argv[5] ?? 'lmdb'
-const WARM = Math.ceil(20_000 / POSTBACKS)
+const BLOCKS = Number(process.argv[2] ?? 150)
+/** In each slice. */
+const POSTBACKS = Number(process.argv[3] ?? 2000)
+const STORE = process.argv[4] ?? 'lmdb'
+const IS_NULL = process.argv[5] === 'null'
+const WARM_BLOCKS = Math.ceil(8000 / POSTBACKS)
 const NETWORKS = 100
 const DESTINATIONS = 30
 const CONNECTIONS = 64
-/** Deliveries of each postback. */
-const FAN_OUT = 2
+/** Of each postback. */
+const DELIVERIES = 2
+/** After a turn of the switch: those on their way, and their deliveries. */
+const PASSING = 4 * CONNECTIONS
 
-interface Round {
-  readonly url: string
-  readonly first: number
+type Way = 'on' | 'off'
+interface Slice {
+  readonly way: Way
+  /** CPU of a postback. */
+  readonly us: number
 }
-type FromLoad = { readonly kind: 'tracker'; readonly url: string } | { readonly kind: 'done' }
+type FromLoad = { readonly kind: 'tracker'; readonly url: string }
 type FromGateway =
-  { readonly kind: 'serving'; readonly url: string } | { readonly kind: 'cpu'; readonly us: number }
+  | { readonly kind: 'serving'; readonly url: string }
+  | { readonly kind: 'slice'; readonly slice: Slice }
 
 const nothing = () => {}
 
-/** `load`, or `gateway`, a folder, the tracker's URL and `on` or `off`. */
-const [role, folder = '', tracker = '', way] = (process.env['BENCH_ROLE'] ?? '').split(' ')
-if (role === 'load') await load()
-else if (role === 'gateway') await serve()
-else await compare()
-
-/** The child: the tracker that takes the deliveries, and the networks that send. */
+/** `load`, or `gateway`, a folder and the tracker's URL. */
+const [role, folder = '', tracker = ''] = (process.env['BENCH_ROLE'] ?? '').split(' ')
+/** A child: the tracker that takes the deliveries, and the networks that send without a pause. */
 async function load(): Promise<void> {
-  let arrived = 0
-  let expected = Infinity
-  let all = () => {}
   const server = createServer((request, response) => {
     request.resume()
     response.end('OK')
-    if (++arrived === expected) all()
   })
   server.keepAliveTimeout = 600_000
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const say = (message: FromLoad) => process.send?.(message)
-  const pools = new Map<string, Pool>()
-  process.on('message', ({ url, first }: Round) => {
-    void (async () => {
-      const pool = pools.get(url) ?? new Pool(url, { connections: CONNECTIONS, pipelining: 1 })
-      pools.set(url, pool)
-      arrived = 0
-      expected = POSTBACKS * FAN_OUT
-      const delivered = new Promise<void>(resolve => (all = resolve))
-      let next = 0
-      await Promise.all(
-        Array.from({ length: CONNECTIONS }, async () => {
-          while (next < POSTBACKS) {
-            const id = first + next++
-            const query = `cid=click-${id}&tid=order-${id}&payout=12.50&status=approved`
-            const path = `/in/n${id % NETWORKS}/${TOKEN}?${query}`
-            const { statusCode, body } = await pool.request({ method: 'GET', path })
-            await body.dump()
-            if (statusCode !== 200) throw new Error(`answered ${statusCode}`)
-          }
-        }),
-      )
-      await delivered
-      say({ kind: 'done' })
-    })()
+  process.on('message', (url: string) => {
+    const pool = new Pool(url, { connections: CONNECTIONS, pipelining: 1 })
+    let next = 0
+    const send = async () => {
+      for (;;) {
+        const id = next++
+        const query = `cid=click-${id}&tid=order-${id}&payout=12.50&status=approved`
+        const path = `/in/n${id % NETWORKS}/${TOKEN}?${query}`
+        const { statusCode, body } = await pool.request({ method: 'GET', path })
+        await body.dump()
+        if (statusCode !== 200) throw new Error(`answered ${statusCode}`)
+      }
+    }
+    for (let i = 0; i < CONNECTIONS; i++) void send()
   })
-  say({ kind: 'tracker', url: `http://127.0.0.1:${port}` })
+  process.send?.({ kind: 'tracker', url: `http://127.0.0.1:${port}` } satisfies FromLoad)
 }
 
-function noMetrics(real: Metrics): Metrics {
-  const instrument = { inc: nothing, add: nothing, declare: nothing, set: nothing, init: nothing, clear: nothing, observe: nothing, retain: nothing, size: () => 0, text: () => '' } // prettier-ignore
-  const none = Object.fromEntries(Object.keys(CATALOGUE).map(key => [key, instrument]))
-  return { ...real, ...none, beforeScrape: nothing } as Metrics
+/** Between a gateway and its observer. */
+interface Switch {
+  isOn: boolean
 }
 
-function noEvents(real: Events): Events {
-  const none = Object.keys(real).filter(key => key !== 'begin')
-  return { ...real, ...Object.fromEntries(none.map(key => [key, nothing])) } as Events
+type Told = (a?: unknown, b?: unknown, c?: unknown, d?: unknown) => void
+
+/** Four parameters are the most that an observer takes, and a rest parameter would cost an array. */
+function through(position: Switch, real: Told): Told {
+  return (a, b, c, d) => {
+    if (position.isOn) real(a, b, c, d)
+  }
 }
 
-/** A child: one gateway, which says what CPU it has used when it is asked. */
+/** What is told while it runs; what is declared at the start is there in both positions. */
+const RUNNING = ['inc', 'add', 'set', 'observe']
+
+function switchedMetrics(real: Metrics, position: Switch): Metrics {
+  const instruments = Object.keys(CATALOGUE).map(key => {
+    const instrument = real[key as keyof typeof CATALOGUE] as unknown as Record<string, Told>
+    const running = RUNNING.flatMap(name => {
+      const method = instrument[name]
+      return method ? [[name, through(position, method)] as const] : []
+    })
+    return [key, { ...instrument, ...Object.fromEntries(running) }] as const
+  })
+  return { ...real, ...Object.fromEntries(instruments) } as Metrics
+}
+
+function switchedEvents(real: Events, position: Switch, answered: () => void): Events {
+  const entries = Object.entries(real as unknown as Record<string, Told | undefined>)
+  const switched = entries.map(([name, method]) => {
+    return [name, method && name !== 'configured' ? through(position, method) : method] as const
+  })
+  const events = Object.fromEntries(switched) as unknown as Events
+  return {
+    ...events,
+    postback: fact => {
+      events.postback(fact)
+      answered()
+    },
+    storeFailed: ({ error }) => {
+      throw error
+    },
+  }
+}
+
+/** A child: the gateway, which turns its switch and tells of each slice what it cost. */
 async function serve(): Promise<void> {
-  const { app, url } = await gateway(way === 'on')
   const say = (message: FromGateway) => process.send?.(message)
-  process.on('message', () => {
-    const { user, system } = process.cpuUsage()
-    say({ kind: 'cpu', us: user + system })
-  })
-  process.on('disconnect', () => void app.close())
-  say({ kind: 'serving', url })
+  const position: Switch = { isOn: true }
+  const plan = Array.from({ length: WARM_BLOCKS + BLOCKS }, block).flat()
+  let slice = 0
+  let since = 0
+  let before = 0
+  const turn = () => {
+    position.isOn = IS_NULL || plan[slice] === 'on'
+    since = 0
+  }
+  const answered = () => {
+    since += 1
+    if (since === PASSING) before = cpu()
+    if (since < PASSING + POSTBACKS) return
+    const us = (cpu() - before) / POSTBACKS
+    const way = plan[slice]
+    if (way && slice >= 4 * WARM_BLOCKS) say({ kind: 'slice', slice: { way, us } })
+    slice += 1
+    turn()
+  }
+  turn()
+  say({ kind: 'serving', url: await start(position, answered) })
+  process.on('disconnect', () => process.exit())
 }
 
-async function gateway(isWatched: boolean): Promise<{ readonly app: App; readonly url: string }> {
+function block(): readonly Way[] {
+  return Math.random() < 0.5 ? ['on', 'off', 'off', 'on'] : ['off', 'on', 'on', 'off']
+}
+
+/** Of this process and all its threads, in µs. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+async function start(position: Switch, answered: () => void): Promise<string> {
   const networks = Array.from({ length: NETWORKS }, (_, i) => `n${i}`)
   const destinations = Array.from({ length: DESTINATIONS }, (_, i) => `d${i}`)
   const file = install(folder, {
@@ -134,7 +187,7 @@ async function gateway(isWatched: boolean): Promise<{ readonly app: App; readonl
       ),
       routes: networks.map((name, i) => ({
         from: [name],
-        to: Array.from({ length: FAN_OUT }, (_, j) => `d${(i + j) % DESTINATIONS}`),
+        to: Array.from({ length: DELIVERIES }, (_, j) => `d${(i + j) % DESTINATIONS}`),
       })),
     },
   })
@@ -154,8 +207,8 @@ async function gateway(isWatched: boolean): Promise<{ readonly app: App; readonl
   const events = createEvents(logger, metrics, () => systemClock.now() / 1000)
   const app = createApp({
     rules: rules.value,
-    events: isWatched ? events : noEvents(events),
-    metrics: isWatched ? metrics : noMetrics(metrics),
+    events: switchedEvents(events, position, answered),
+    metrics: switchedMetrics(metrics, position),
     clock: systemClock,
     version: '0',
     isAlone: false,
@@ -166,87 +219,91 @@ async function gateway(isWatched: boolean): Promise<{ readonly app: App; readonl
   })
   const started = await app.start()
   if (!started.ok) throw new Error(started.error)
-  return { app, url: `http://${started.value.server}` }
-}
-
-async function heard<T>(child: ChildProcess): Promise<T> {
-  const [message] = (await once(child, 'message')) as [T]
-  return message
-}
-
-function start(asked: string): ChildProcess {
-  return fork(import.meta.filename, process.argv.slice(2), {
-    execArgv: process.execArgv,
-    env: { ...process.env, BENCH_ROLE: asked },
-  })
+  return `http://${started.value.server}`
 }
 
 async function compare(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'postern-bench-'))
+  const children: ChildProcess[] = []
+  let isDone = false
+  const open = async (asked: string): Promise<[ChildProcess, string]> => {
+    const child = fork(import.meta.filename, process.argv.slice(2), {
+      execArgv: process.execArgv,
+      env: { ...process.env, BENCH_ROLE: asked },
+    })
+    children.push(child)
+    child.once('exit', code => {
+      if (!isDone) throw new Error(`${asked} ended: ${code}`)
+    })
+    const [{ url }] = (await once(child, 'message')) as [{ url: string }]
+    return [child, url]
+  }
   try {
-    const added: number[] = []
-    for (let pair = 0; pair < PAIRS; pair++) {
-      const ratio = await comparePair(mkdtempSync(join(scratch, 'pair-')))
-      added.push(100 * (ratio - 1))
-      console.log(`pair ${pair + 1} of ${PAIRS}: ${(100 * (ratio - 1)).toFixed(1)} %`)
-    }
-    const [least = 0, ...more] = added.toSorted((a, b) => a - b)
-    console.log(
-      `store ${STORE}: watching adds ${median(added).toFixed(1)} % CPU a postback, median of ${PAIRS} pairs of processes` +
-        ` (${least.toFixed(1)} … ${(more.at(-1) ?? least).toFixed(1)} %)`,
-    )
+    const [sender, trackerUrl] = await open('load')
+    const [gateway, url] = await open(`gateway ${scratch} ${trackerUrl}`)
+    const slices: Slice[] = []
+    const measured = new Promise<void>(resolve => {
+      gateway.on('message', (message: FromGateway) => {
+        if (message.kind === 'slice') slices.push(message.slice)
+        if (slices.length === 4 * BLOCKS) resolve()
+      })
+    })
+    sender.send(url)
+    await measured
+    report(slices)
   } finally {
+    isDone = true
+    for (const child of children) child.kill('SIGKILL')
     rmSync(scratch, { recursive: true, force: true })
   }
 }
 
-/** CPU a postback with watching ÷ without: the median over rounds. */
-async function comparePair(scratch: string): Promise<number> {
-  const sender = start('load')
-  const children = [sender]
-  try {
-    const told = await heard<FromLoad>(sender)
-    if (told.kind !== 'tracker') throw new Error('the load did not start')
-    const open = async (name: 'on' | 'off') => {
-      const child = start(`gateway ${mkdtempSync(join(scratch, name))} ${told.url} ${name}`)
-      children.push(child)
-      const serving = await heard<FromGateway>(child)
-      if (serving.kind !== 'serving') throw new Error('the gateway did not start')
-      return { child, url: serving.url }
-    }
-    const gateways = { on: await open('on'), off: await open('off') }
-    const used = async (child: ChildProcess): Promise<number> => {
-      child.send('cpu')
-      const answer = await heard<FromGateway>(child)
-      return answer.kind === 'cpu' ? answer.us : Number.NaN
-    }
-    let first = 0
-    /** µs of CPU for each postback, from its first byte to the settlement of its deliveries. */
-    const cost = async (one: 'on' | 'off'): Promise<number> => {
-      const { child, url } = gateways[one]
-      const before = await used(child)
-      sender.send({ url, first } satisfies Round)
-      await heard(sender)
-      first += POSTBACKS
-      // The last settlements are written a few ms after the last answer.
-      await pause(50)
-      return ((await used(child)) - before) / POSTBACKS
-    }
-    // Until everything is compiled.
-    for (let round = 0; round < WARM; round++) await cost(round % 2 ? 'on' : 'off')
-    const ratios: number[] = []
-    for (let round = 0; round < ROUNDS; round++) {
-      const order = round % 2 ? (['on', 'off'] as const) : (['off', 'on'] as const)
-      const found = { on: 0, off: 0 }
-      for (const one of order) found[one] = await cost(one)
-      ratios.push(found.on / found.off)
-    }
-    return median(ratios)
-  } finally {
-    for (const child of children) child.kill('SIGKILL')
+function report(slices: readonly Slice[]): void {
+  const blocks = Array.from({ length: BLOCKS }, (_, i) => {
+    const of = (way: Way) =>
+      mean(slices.slice(4 * i, 4 * i + 4).flatMap(one => (one.way === way ? [one.us] : [])))
+    return { added: of('on') - of('off'), base: of('off') }
+  })
+  const base = median(blocks.map(one => one.base))
+  const added = blocks.map(one => one.added)
+  const show = (name: string, statistic: (values: readonly number[]) => number) => {
+    const [low, high] = interval(added, statistic)
+    const text = (unit: string, factor: number) =>
+      `${(statistic(added) * factor).toFixed(2)} ${unit} (${(low * factor).toFixed(2)} … ${(high * factor).toFixed(2)})`
+    console.log(`  ${name}: ${text('µs', 1)}, ${text('%', 100 / base)}`)
   }
+  console.log(
+    `store ${STORE}, ${BLOCKS} blocks of 4 × ${POSTBACKS} postbacks: CPU of a postback with ${DELIVERIES} deliveries ${base.toFixed(1)} µs unwatched`,
+  )
+  console.log(`${IS_NULL ? 'a switch that does nothing' : 'watching'} adds, with 95 % intervals`)
+  show('median of blocks', median)
+  show('mean of blocks', mean)
+}
+
+const RESAMPLES = 4000
+
+/** 95 % by a percentile bootstrap. */
+function interval(
+  values: readonly number[],
+  statistic: (values: readonly number[]) => number,
+): readonly [low: number, high: number] {
+  const drawn = Array.from({ length: RESAMPLES }, () =>
+    statistic(values.map(() => values[Math.floor(Math.random() * values.length)] ?? 0)),
+  ).sort((a, b) => a - b)
+  return [drawn[Math.floor(RESAMPLES * 0.025)] ?? 0, drawn[Math.floor(RESAMPLES * 0.975)] ?? 0]
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length
 }
 
 function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+  const sorted = values.toSorted((a, b) => a - b)
+  const half = sorted.length >> 1
+  const high = sorted[half] ?? 0
+  return sorted.length % 2 ? high : (high + (sorted[half - 1] ?? 0)) / 2
 }
+
+if (role === 'load') await load()
+else if (role === 'gateway') await serve()
+else await compare()
