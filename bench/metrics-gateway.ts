@@ -143,20 +143,33 @@ async function serve(): Promise<void> {
   const plan = Array.from({ length: WARM_BLOCKS + BLOCKS }, block).flat()
   let slice = 0
   let since = 0
-  let before = 0
+  let next = PASSING
+  let begun: { readonly cpu: number; readonly since: number } | undefined
   const turn = () => {
     position.isOn = IS_NULL || plan[slice] === 'on'
     since = 0
+    next = PASSING
+    begun = undefined
   }
-  const answered = () => {
-    since += 1
-    if (since === PASSING) before = cpu()
-    if (since < PASSING + POSTBACKS) return
-    const us = (cpu() - before) / POSTBACKS
+  // Postbacks are stored, and answered, many at a time: a slice begins and ends between two times.
+  const look = () => {
+    const now = { cpu: cpu(), since }
+    if (!begun) {
+      begun = now
+      next = since + POSTBACKS
+      return
+    }
+    const us = (now.cpu - begun.cpu) / (now.since - begun.since)
     const way = plan[slice]
     if (way && slice >= 4 * WARM_BLOCKS) say({ kind: 'slice', slice: { way, us } })
     slice += 1
     turn()
+  }
+  const answered = () => {
+    since += 1
+    if (since < next) return
+    next = Infinity
+    setImmediate(look)
   }
   turn()
   say({ kind: 'serving', url: await start(position, answered) })

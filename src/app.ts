@@ -136,16 +136,16 @@ export function createApp(options: AppOptions): App {
     handle: postback => handle(postback),
     probe: network => {
       const known = rules.networks.get(network)
-      return known?.isProbed ? unread(known, 'probe') : undefined
+      return known?.isProbed ? unread(known, { reason: 'probe', method: 'HEAD' }) : undefined
     },
     terms: network => rules.networks.get(network)?.terms,
-    refuse: (name, { reason, detail }) => {
+    refuse: (name, { reason, detail }, method) => {
       const network = rules.networks.get(name ?? '')
       if (!network) {
         events.unrouted(reason)
         return defaultReply(reason)
       }
-      return unread(network, reason, detail)
+      return unread(network, { reason, detail, method })
     },
     unexpected: events.failed,
   })
@@ -167,12 +167,13 @@ export function createApp(options: AppOptions): App {
   }
 
   /** Answers and tells of a request that never reached the pipeline. */
-  function unread(network: NetworkRuntime, reason: Reason, detail?: string): Reply {
+  function unread(network: NetworkRuntime, why: Unread): Reply {
+    const { reason, detail, method = 'other' } = why
     const reply = network.reply(reason, undefined)
     const { outcome } = REASONS[reason]
     const receivedAt = clock.now()
     const trace = events.begin?.(network.id, receivedAt, undefined)
-    told({ ...UNREAD, network: network.id, outcome, reason, detail, httpStatus: reply.status, receivedAt, trace }) // prettier-ignore
+    told({ ...UNREAD, network: network.id, method, outcome, reason, detail, httpStatus: reply.status, receivedAt, trace }) // prettier-ignore
     return reply
   }
 
@@ -314,8 +315,13 @@ const NOTHING_KNOWN = {
   destinations: [],
 } as const
 
+interface Unread {
+  readonly reason: Reason
+  readonly detail?: string
+  readonly method?: string | undefined
+}
+
 const UNREAD = {
-  method: 'other',
   client: undefined,
   conversion: undefined,
   record: undefined,

@@ -48,7 +48,7 @@ const ENDS = ['delivered', 'dead']
 const HANDED_OVER = ['circuit', 'paused', 'memory_full', 'claim_lapsed', 'removed', 'drain']
 const EGRESS = ['private', 'loopback', 'link_local', 'metadata', 'reserved', 'embedded_v4', 'port']
 /** Calls that are told of when they fail, and why they can. */
-const STORE_CALLS = ['accept', 'settle', 'claim', 'heartbeat', 'take_over', 'look']
+const STORE_CALLS = ['accept', 'settle', 'claim', 'heartbeat', 'take_over', 'look', 'note', 'expire', 'ledgers', 'connection', 'open'] // prettier-ignore
 const STORE_FAILURES = ['timeout', 'connection', 'full', 'lease_lost', 'unexpected']
 const TAPS = ['copied', 'stored', 'refused', 'unread', 'dropped']
 const SHADOW_ANSWERS = ['agree', 'differ', 'failed', 'skipped']

@@ -71,7 +71,7 @@ export interface ProxyPorts {
   /** The same, but verification refuses nothing; to the tracker only where `original` is set. */
   tap(postback: Postback, ended: Ended): Promise<ProxyReply>
   /** Counts a refusal and says what is answered. */
-  refuse(network: string | undefined, refusal: ProxyRefusal): ProxyReply
+  refuse(network: string | undefined, refusal: ProxyRefusal, method?: string): ProxyReply
   /** The answer to HEAD where the network tests its URL so. */
   probe(network: string): ProxyReply | undefined
   answer(response: ServerResponse, reply: ProxyReply): void

@@ -101,7 +101,7 @@ export function createPostbacks({ ports, backlog, copies, clock }: PostbacksOpti
 
   function refuse({ reply }: Declared, network: string | undefined, refusal: ProxyRefusal): void {
     reply.hijack()
-    ports.answer(reply.raw, ports.refuse(network, refusal))
+    ports.answer(reply.raw, ports.refuse(network, refusal, reply.request.raw.method))
     // What is unread of a body is not the next request.
     if (!reply.request.raw.complete) reply.raw.once('finish', () => reply.request.raw.destroy())
   }

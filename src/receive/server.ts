@@ -53,9 +53,9 @@ export interface ReceiverOptions {
   terms?(network: string): EdgeTerms | undefined
   /**
    * The edge refused. `network` is the name in the path, known or not, if there is one. Counts it
-   * and returns the answer; default: the reason's own.
+   * and returns the answer; default: the reason's own. `method` as far as there was one.
    */
-  refuse?(network: string | undefined, refusal: EdgeRefusal): Reply
+  refuse?(network: string | undefined, refusal: EdgeRefusal, method?: string): Reply
   /** Set where requests that are no postbacks are served, too. */
   readonly foreign?: ForeignLimits
   /** A defect: `handle` threw. The network is answered 503, since nothing is promised. */
@@ -96,7 +96,7 @@ export interface Receiver {
   /** Runs a postback that did not come in at `/in/…`; within the same bounds, never rejects. */
   process(run: () => Promise<Reply>): Promise<Reply>
   /** Counts a refusal and says what is answered. */
-  refuse(network: string | undefined, refusal: EdgeRefusal): Reply
+  refuse(network: string | undefined, refusal: EdgeRefusal, method?: string): Reply
   answer(response: ServerResponse, reply: Reply): void
   /** Postbacks that are being read by the pipeline now. */
   inFlight(): number
@@ -121,8 +121,8 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
   let inFlight = 0
   let isDraining = false
 
-  const refusal = (network: string | undefined, why: EdgeRefusal): Reply =>
-    options.refuse?.(network, why) ?? defaultReply(why.reason)
+  const refusal = (network: string | undefined, why: EdgeRefusal, method?: string): Reply =>
+    options.refuse?.(network, why, method) ?? defaultReply(why.reason)
 
   /**
    * Refused unread. A body of a known, small length is skipped and the connection stays; after any
@@ -133,7 +133,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
     const isSkippable = coding === undefined && Number(length) <= limits.bodyBytes
     const isLast = isDraining || !isSkippable || why.reason === 'malformed_http'
     if (isLast) markAnswered(req.socket)
-    write(res, refusal(networkOf(req), why), isLast)
+    write(res, refusal(networkOf(req), why, req.method), isLast)
   }
 
   function gate(req: IncomingMessage, res: ServerResponse): boolean {
@@ -188,7 +188,7 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       if (req.complete) return
       markAnswered(req.socket)
       const detail = 'the body did not arrive in time'
-      write(res, refusal(networkOf(req), { reason: 'request_timeout', detail }), true)
+      write(res, refusal(networkOf(req), { reason: 'request_timeout', detail }, req.method), true)
       res.once('finish', () => req.socket.destroy())
     }, limits.requestTimeoutMs)
     req.once('close', () => clearTimeout(timer))
@@ -238,13 +238,13 @@ export function createReceiver(options: ReceiverOptions): Result<Receiver, reado
       limits,
     )
     if (!postback.ok) {
-      write(res, refusal(networkOf(req), postback.error), isDraining)
+      write(res, refusal(networkOf(req), postback.error, req.method), isDraining)
       return
     }
     const { network } = postback.value
     const why = refusalOfTerms(req, network)
     if (why) {
-      write(res, refusal(network, why), isDraining)
+      write(res, refusal(network, why, req.method), isDraining)
       return
     }
     void process(() => handle(postback.value)).then(answer => write(res, answer, isDraining))

@@ -22,6 +22,7 @@ import {
   main,
   pathOf,
   SECRET,
+  SPARE,
   TOKEN,
 } from '../support/every-reason.ts'
 import {
@@ -50,6 +51,8 @@ const run = promisify(execFile)
 /** Long enough for everything that is driven here. */
 const WINDOW = '2m'
 const ROUNDS = 20
+/** Token of the admin listener. */
+const OPERATOR = 'operators-only'
 /** The gateway that is alone, and the one in front of a tracker. */
 const ALONE = 'postern'
 const FRONT = 'front'
@@ -60,6 +63,7 @@ interface Journal {
   readonly statuses: Map<number, number>
   answered: number
 }
+const IDLE = { job: ALONE, network: 'main', destination: 'good' }
 /** What can be chosen in a dashboard, one at a time. */
 const ONE_OF: Readonly<Record<string, readonly Readonly<Record<string, string>>[]>> = {
   'destination.json': Object.keys(DESTINATIONS).map(destination => ({ destination })),
@@ -79,7 +83,7 @@ t.test('every number is right and nothing is empty', async t => {
   }
   const judge = await startJudge(t)
   const adminToken = join(folder, 'admin-token')
-  writeFileSync(adminToken, 'operators-only\n', { mode: 0o600 })
+  writeFileSync(adminToken, `${OPERATOR}\n`, { mode: 0o600 })
   const { admin, ...config } = everyReasonConfig(folder, {
     tracker: tracker.url,
     cutting: await startCutter(t),
@@ -102,6 +106,14 @@ t.test('every number is right and nothing is empty', async t => {
     past: lastWeek(),
   })
   await scraped(prometheus)
+  for (const name of readdirSync(join(ROOT, 'grafana/dashboards'))) {
+    await t.test(`${name} of a gateway that has nothing to show`, t =>
+      saysSomething(t, name, prometheus),
+    )
+  }
+  for (const name of ['overview', 'network', 'destination', 'runtime']) {
+    await preview(`${name}-idle`, prometheus, dashboardOf(`${name}.json`), IDLE, false)
+  }
   await t.test('in front of a tracker', t => driveFront(t, front, prometheus))
 
   const journal: Journal = { reasons: new Map(), unrouted: new Map(), statuses: new Map(), answered: 0 } // prettier-ignore
@@ -135,7 +147,7 @@ t.test('every number is right and nothing is empty', async t => {
     await Promise.all(Array.from({ length: rounds }, (_, round) => deliver(name, round)))
   }
   await deferrals(gateway, redis, tell)
-  await reloads(t, gateway, file)
+  await reloads(t, gateway, file, OPERATOR)
   await until(
     'all is judged',
     () => told(gateway, 'delivery.confirmed').length === JUDGEMENTS.length,
@@ -176,6 +188,8 @@ t.test('every number is right and nothing is empty', async t => {
     t.same(sorted(await by('reason', 'postern_unrouted_requests_total')), sorted(journal.unrouted))
     const codes = new Map([...journal.statuses].map(([code, times]) => [String(code), times]))
     t.same(sorted(await by('code', 'postern_inbound_requests_total')), sorted(codes))
+    const methods = await by('method', 'postern_inbound_requests_total')
+    t.equal(methods.get('other'), journal.reasons.get('main method_not_allowed'), 'also what was refused unread has its method') // prettier-ignore
     const timed = await prometheus.query(`sum(${own('postern_inbound_request_duration_seconds_count')})`) // prettier-ignore
     t.equal(timed[0]?.value, journal.answered, 'each was timed once')
 
@@ -277,20 +291,12 @@ t.test('every number is right and nothing is empty', async t => {
 
   for (const name of readdirSync(join(ROOT, 'grafana/dashboards'))) {
     await t.test(`every panel of ${name} shows something`, async t => {
-      for (const { title, targets = [], fieldConfig } of panelsIn(dashboardOf(name))) {
+      for (const { title, targets = [] } of panelsIn(dashboardOf(name))) {
         for (const { expr } of targets) {
           t.ok(hasNumber(await prometheus.query(shownQuery(expr, WINDOW))), `${title}: ${expr}`)
         }
-        if (fieldConfig?.defaults.noValue !== undefined) continue
-        // Where it may be of no use, such as without a tracker behind the gateway, it says why.
-        for (const one of ONE_OF[name] ?? [{}]) {
-          const shown = targets.map(({ expr }) =>
-            prometheus.query(shownQuery(expr, WINDOW, { job: ALONE, ...one })),
-          )
-          const found = (await Promise.all(shown)).flat()
-          t.ok(found.length > 0, `${title} says something of ${JSON.stringify(one)}`)
-        }
       }
+      await saysSomething(t, name, prometheus)
     })
   }
   for (const [file, name, chosen, isOpened] of [
@@ -468,6 +474,20 @@ async function driveFront(
 const dashboardOf = (name: string) =>
   JSON.parse(readFileSync(join(ROOT, 'grafana/dashboards', name), 'utf8')) as PreviewDashboard
 
+/** Nothing shows "No data": where a panel is empty, by itself it says why. */
+async function saysSomething(t: Test, name: string, prometheus: Prometheus): Promise<void> {
+  for (const { title, targets = [], fieldConfig } of panelsIn(dashboardOf(name))) {
+    if (fieldConfig?.defaults.noValue !== undefined) continue
+    for (const one of ONE_OF[name] ?? [{}]) {
+      const shown = targets.map(({ expr }) =>
+        prometheus.query(shownQuery(expr, WINDOW, { job: ALONE, ...one })),
+      )
+      const found = (await Promise.all(shown)).flat()
+      t.ok(found.length > 0, `${title} says something of ${JSON.stringify(one)}`)
+    }
+  }
+}
+
 /** With POSTERN_PREVIEW=folder: the dashboard as a page, to be looked at. */
 async function preview(
   file: string,
@@ -571,15 +591,24 @@ async function endWhile(
   }
 }
 
-/** A broken configuration is refused, the mended one taken. */
-async function reloads(t: Test, gateway: Gateway, file: string): Promise<void> {
+/** A broken configuration is refused; one without the spare network and destination is taken. */
+async function reloads(t: Test, gateway: Gateway, file: string, token: string): Promise<void> {
   const good = readFileSync(file, 'utf8')
+  const spare = async () => {
+    const headers = { authorization: `Bearer ${token}` }
+    const text = await (await fetch(`${gateway.admin}/metrics`, { headers })).text()
+    return text.split('\n').filter(line => line.includes(`="${SPARE}"`)).length
+  }
+  t.ok((await spare()) > 0, 'what is configured has series')
   const { length: loaded } = told(gateway, 'config.loaded')
   writeFileSync(file, `${good}\nnonsense: true\n`)
   await until('the fault is seen', () => told(gateway, 'config.refused').length > 0)
-  writeFileSync(file, good)
+  const { networks, destinations, ...rest } = parse(good) as Record<string, object>
+  const without = (all: object | undefined) =>
+    Object.fromEntries(Object.entries(all ?? {}).filter(([name]) => name !== SPARE))
+  writeFileSync(file, stringify({ ...rest, networks: without(networks), destinations: without(destinations) })) // prettier-ignore
   await until('the file is taken again', () => told(gateway, 'config.loaded').length > loaded)
-  t.pass('a reload was refused and one was taken')
+  await until('what was removed has none', async () => (await spare()) === 0)
 }
 
 /** Every gauge is from after now, and Prometheus has it, and rules have run over it. */

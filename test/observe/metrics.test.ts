@@ -6,7 +6,13 @@ import t from 'tap'
 import type { Clock } from '../../src/base/clock.ts'
 import type { EgressReason } from '../../src/deliver/egress.ts'
 import type { HandOverCause } from '../../src/deliver/events.ts'
-import { ATTEMPT_RESULTS, type Attempt } from '../../src/model/delivery.ts'
+import {
+  ATTEMPT_RESULTS,
+  CONFIRMATION_RESULTS,
+  DEAD_REASONS,
+  type Attempt,
+} from '../../src/model/delivery.ts'
+import { STATUSES } from '../../src/model/status.ts'
 import {
   CATALOGUE,
   MAX_CURRENCIES,
@@ -98,6 +104,17 @@ const ATTEMPT: Attempt = {
   httpStatus: 200,
   durationMs: 40,
   detail: undefined,
+}
+
+const LEDGER: Ledger = {
+  destination: 'a',
+  enqueued: 100,
+  delivered: 80,
+  discarded: 1,
+  dead: 4,
+  pending: { journal: 5, queued: 9 },
+  deadKept: 4,
+  overdueMs: 2000,
 }
 
 t.test('a postback counts once under everything it is', async t => {
@@ -254,6 +271,69 @@ t.test('a flood of labels folds into one series and is counted', async t => {
   t.equal(overflow['{metric="postern_postbacks_total"}'], 490)
 })
 
+t.test('with 100 networks and 30 destinations no metric has more series than it says', async t => {
+  const { events, metrics } = createScene()
+  const names = (kind: string, length: number) => Array.from({ length }, (_, i) => `${kind}${i}`)
+  const many = { N: names('n', 100), D: names('d', 30) }
+  events.configured({
+    networks: many.N.map(id => ({ id, maxSilenceSeconds: 60, currency: 'EUR' })),
+    destinations: many.D,
+    judgingLater: many.D,
+    proxy: { upstreams: ['tracker'], isShadowed: true },
+  })
+  for (const network of many.N) {
+    for (const reason of REASON_CODES) {
+      const { outcome, http } = REASONS[reason]
+      const method = reason.length % 2 ? 'GET' : 'POST'
+      events.postback(postback({ network, outcome, reason, httpStatus: http, method, destinations: many.D })) // prettier-ignore
+    }
+    for (const status of STATUSES) {
+      const conversion = { network, status, payout: '1', currency: 'USD', received_at: NOW, q: {} }
+      events.postback(postback({ network, conversion, destinations: many.D }))
+    }
+  }
+  for (const destination of many.D) {
+    for (const result of ATTEMPT_RESULTS) events.attempted({ ...ATTEMPT, destination, result })
+    const end = { destination, network: 'n0', attempts: 3, latencyMs: 900 }
+    events.ended({ ...end, outcome: 'delivered', reason: undefined })
+    for (const reason of DEAD_REASONS) events.ended({ ...end, outcome: 'dead', reason })
+    for (const result of [...CONFIRMATION_RESULTS, 'unknown']) {
+      events.confirmed({ destination, record: 'r', request: 'q', result, reasons: [] })
+    }
+  }
+  const collector = createCollector({
+    store: {
+      type: 'redis',
+      ledgers: async () => many.D.map(destination => ({ ...LEDGER, destination })),
+      safety: async () => [],
+      size: async () => ({ usedBytes: 1, limitBytes: 2 }),
+    },
+    metrics,
+    clock: createTime(),
+    intervalMs: 1,
+    snapshot: () =>
+      many.D.map(destination => ({ destination, waiting: 1, inFlight: 1, circuit: 'open' })),
+    answered: () => {},
+    failed: ({ error }) => t.fail(String(error)),
+  })
+  await collector.collect()
+  const found = new Map<string, number>()
+  for (const line of (await metrics.registry.metrics()).split('\n')) {
+    const [name = ''] = /^[a-z_]+/.exec(line) ?? []
+    found.set(name, (found.get(name) ?? 0) + 1)
+  }
+  for (const { name, type, bound } of Object.values<MetricSpec>(CATALOGUE)) {
+    const parts = type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']
+    const series = parts.reduce((sum, part) => sum + (found.get(name + part) ?? 0), 0)
+    const [, factor = '', kind] = /^(\d*) ?([ND])?$/.exec(bound) ?? []
+    const times = factor === '' ? 1 : Number(factor)
+    if (kind === 'N' || kind === 'D') t.equal(series, times * many[kind].length, name)
+    else if (factor !== '') t.ok(series <= times, `${name}: ${series} of ${times}`)
+  }
+  const overflow = await metrics.registry.metrics()
+  t.notMatch(overflow, /_label_overflow_total\{[^}]+\} [1-9]/, 'nothing folds')
+})
+
 t.test('a network has a few currencies of its own', async t => {
   const { events, values } = createScene()
   for (let i = 0; i < 40; i++) {
@@ -345,17 +425,6 @@ t.test('the gateway tells of itself', async t => {
   )
   t.equal(levels['{level="error"}'], 1)
 })
-
-const LEDGER: Ledger = {
-  destination: 'a',
-  enqueued: 100,
-  delivered: 80,
-  discarded: 1,
-  dead: 4,
-  pending: { journal: 5, queued: 9 },
-  deadKept: 4,
-  overdueMs: 2000,
-}
 
 t.test('the collector shows shared state, and withdraws it when it cannot know', async t => {
   const { clock, metrics, values } = createScene()
@@ -509,6 +578,7 @@ t.test('a watched store is timed, also when it fails', async t => {
   t.equal(await watched.heartbeat(), 'held')
   owner = 'o2'
   t.equal(watched.owner, 'o2', 'what changes is asked again')
+  t.equal(CATALOGUE.storeDuration.bound, `16 × ${metrics.storeDuration.size()} operations`)
   isBroken = true
   await t.rejects(watched.accept(entries), StoreError)
   await t.rejects(watched.heartbeat(), TypeError)

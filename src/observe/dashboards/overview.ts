@@ -56,7 +56,7 @@ export const overview: Dashboard = {
         table('Silence of networks', 'How long ago each network last sent a postback that passed its checks.', 's', `time() - max by (network) (postern_network_last_postback_timestamp_seconds{${G}})`, {
           link: { title: 'Open this network', url: '/d/postern-network?var-network=${__data.fields.network}' },
         }),
-        table('Payout of 24 hours', 'Sum of the payout of conversions by the status they reported, in units of the currency.', 'short', `sum by (network, currency, status) (increase(postern_conversion_payout_sum{${G}}[24h])) > 0`, { decimals: 2 }),
+        table('Payout of 24 hours', 'Sum of the payout of conversions by the status they reported, in units of the currency.', 'short', `sum by (network, currency, status) (increase(postern_conversion_payout_sum{${G}}[24h])) > 0`, { decimals: 2, none: 'No payout in 24 hours' }),
         table('Received, not delivered, 24 h', 'Deliveries made durable less those delivered: what still waits, and what died.', 'short', `sum by (destination) (increase(postern_deliveries_enqueued_total{${G}}[24h])) - sum by (destination) (increase(postern_deliveries_total{${G}, outcome="delivered"}[24h]))`, {
           decimals: 0,
           link: { title: 'Open this destination', url: '/d/postern-destination?var-destination=${__data.fields.destination}' },
