@@ -33,6 +33,7 @@ interface Panel {
   readonly datasource?: { readonly uid: string }
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
   readonly fieldConfig?: { readonly defaults: { readonly unit?: string; readonly links?: readonly { url: string }[] } }
+  readonly options?: { readonly textMode?: string }
   readonly targets?: readonly Target[]
   /** Rows only. */
   readonly collapsed?: boolean
@@ -230,6 +231,18 @@ for (const { file, dashboard } of dashboards) {
     }
   })
 }
+
+t.test('money has its currency, and a sum of it is of one currency', async t => {
+  for (const { dashboard } of dashboards) {
+    for (const { panel, target } of targetsOf(dashboard)) {
+      if (!/conversion_payout_(sum|count)/.test(target.expr)) continue
+      t.ok(readPromql(target.expr).labels.includes('currency'), `${panel.title}: by currency`)
+      const isNamed = panel.options?.textMode === 'value_and_name'
+      if (panel.type === 'stat') t.ok(isNamed, `${panel.title} names it`)
+      if (panel.type === 'timeseries') t.match(target.legendFormat, /\{\{currency\}\}/)
+    }
+  }
+})
 
 t.test('every metric is on a panel', async t => {
   const shown = new Set(

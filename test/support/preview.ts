@@ -19,6 +19,7 @@ interface PreviewPanel {
   readonly type: string
   readonly title: string
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
+  readonly options?: { readonly textMode?: string }
   readonly fieldConfig?: {
     readonly defaults: {
       readonly unit?: string
@@ -131,7 +132,7 @@ function draw(panel: PreviewPanel, lines: readonly Line[], end: number): string 
     case 'stat':
       return lines
         .slice(0, 4)
-        .map(line => `<p class="stat">${text(show(last(line)))} <small>${lines.length > 1 ? text(line.name) : ''}</small></p>`)
+        .map(line => `<p class="stat">${text(show(last(line)))} <small>${lines.length > 1 || panel.options?.textMode === 'value_and_name' ? text(line.name) : ''}</small></p>`)
         .join('') // prettier-ignore
     case 'table': {
       const rows = [...lines].sort((a, b) => last(b) - last(a)).slice(0, 9)

@@ -18,7 +18,7 @@ export const network: Dashboard = {
       panels: [
         stat('Last postback', 'How long ago it last sent a postback that passed its checks.', 's', [{ expr: `time() - max by (network) (postern_network_last_postback_timestamp_seconds{${N}})`, legend: '{{network}}' }], { width: 6 }),
         stat('Conversions, 24 h', 'Accepted conversions and status changes.', 'short', [{ expr: `sum by (network) (increase(postern_conversions_total{${N}}[24h]))`, legend: '{{network}}' }], { width: 6, decimals: 0 }),
-        stat('Payout, 24 h', 'Not declined and not reversed, in units of the currency.', 'short', [{ expr: `sum by (network, currency) (increase(postern_conversion_payout_sum{${N}, ${COUNTS}}[24h]))`, legend: '{{currency}}' }], { width: 6, decimals: 2 }),
+        stat('Payout, 24 h', 'Not declined and not reversed, in units of the currency.', 'short', [{ expr: `sum by (network, currency) (increase(postern_conversion_payout_sum{${N}, ${COUNTS}}[24h]))`, legend: '{{currency}}' }], { width: 6, decimals: 2, named: true }),
         stat('Reversed or declined, 24 h', 'Share of what was accepted.', 'percentunit', [{ expr: `sum by (network) (increase(postern_conversions_total{${N}, status=~"declined|reversed"}[24h])) / sum by (network) (increase(postern_conversions_total{${N}}[24h]))`, legend: '{{network}}' }], { width: 6, decimals: 1 }),
         graph('Postbacks by outcome', 'Each postback has exactly one outcome.', 'reqps', [{ expr: `sum by (network, outcome) (rate(postern_postbacks_total{${N}}${RATE}))`, legend: '{{outcome}}' }], { stack: true }),
         graph('Postbacks per hour against last week', 'The thin line is the same hour a week ago.', 'short', [

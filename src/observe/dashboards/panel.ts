@@ -34,6 +34,8 @@ interface Look {
   /** What stands there where this is no use, instead of "No data". */
   readonly none?: string
   readonly width?: number
+  /** Numbers that mean nothing without their name, such as money without its currency. */
+  readonly named?: true
   /** Colours from this value on: `[[1, 'red']]` is green below 1. */
   readonly steps?: readonly (readonly [number, string])[]
   readonly decimals?: number
@@ -104,7 +106,7 @@ export const stat: Make = (title, description, unit, queries, look = {}) => ({
       graphMode: 'none',
       justifyMode: 'auto',
       orientation: 'auto',
-      textMode: 'auto',
+      textMode: look.named ? 'value_and_name' : 'auto',
     },
   },
 })
