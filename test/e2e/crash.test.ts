@@ -60,6 +60,8 @@ t.test('a gateway that starts before its Redis waits for it, and then takes post
   await redis.restart()
   const gateway = await starting
   t.equal((await fetch(`${gateway.url}${target('1')}`)).status, 200)
+  const said = gateway.lines.find(({ operation }) => operation === 'open')
+  t.equal(said?.['message'], 'no connection to Redis')
 })
 
 t.test('F4: kill -9 and restart of Redis: 503 while it is away, nothing lost', async t => {
