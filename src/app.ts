@@ -204,25 +204,31 @@ export function createApp(options: AppOptions): App {
     notes.add({ ...NOTHING_KNOWN, at, network, reason: `shadow_${result}`, detail })
   }
 
-  /** Waits for a store that is away; a store that is wrong is for a person to mend. */
+  /** What stands against starting; undefined for nothing. */
   async function openStore(): Promise<string | undefined> {
+    const opened = await patiently(() => store.open())
+    if (!opened.ok) return opened.error
+    const checks = await patiently(() => store.safety())
+    if (!checks.ok) return checks.error
+    for (const { check, ok: isMet, detail } of checks.value) {
+      if (!isMet) events.warned(`${check}: ${detail}`)
+    }
+    const [refused] = unsafe(checks.value, config.store)
+    return refused && `${refused.check}: ${refused.detail} (or set store.allow_unsafe: true)`
+  }
+
+  /** Waits for a store that is away; a store that is wrong is for a person to mend. */
+  async function patiently<T>(ask: () => Promise<T>): Promise<Result<T, string>> {
     for (;;) {
       try {
-        await store.open()
-        break
+        return ok(await ask())
       } catch (error) {
-        if (!isPassing(error)) return `store: ${(error as Error).message}`
+        if (!isPassing(error)) return fail(`store: ${(error as Error).message}`)
         events.storeFailed({ operation: 'open', error })
-        if (closing) return 'stopped while the store was away'
+        if (closing) return fail('stopped while the store was away')
         await new Promise(resolve => setTimeout(resolve, REOPEN_MS))
       }
     }
-    const checks = await store.safety()
-    for (const { check, ok: isMet, detail } of checks) {
-      if (!isMet) events.warned(`${check}: ${detail}`)
-    }
-    const [refused] = unsafe(checks, config.store)
-    return refused && `${refused.check}: ${refused.detail} (or set store.allow_unsafe: true)`
   }
 
   async function start(): Promise<Result<Addresses, string>> {
@@ -351,8 +357,11 @@ function foreignLimits({ loaded }: RuleSet) {
   return { foreign: { headerBytes, requestTimeoutMs } }
 }
 
+/** Of the reasons of a `StoreError`, those that no waiting mends. */
+const LASTING: ReadonlySet<string> = new Set(['layout', 'io', 'closed'])
+
 function isPassing(error: unknown): boolean {
-  return error instanceof StoreError && error.reason !== 'layout' && error.reason !== 'io'
+  return error instanceof StoreError && !LASTING.has(error.reason)
 }
 
 function hostOf(host: string): string {

@@ -75,7 +75,6 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     onError: (error: unknown) => onError(toStoreError(error)),
   }
   let connection: Connection | undefined
-  let isOpened = false
   let isClosed = false
 
   function connected(): Connection {
@@ -96,8 +95,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     newRecord: key => lease.newRecord(key),
 
     async open() {
-      if (isOpened) throw new StoreError('closed', 'a store opens once; create another')
-      isOpened = true
+      if (connection) throw new StoreError('closed', 'a store opens once; create another')
       const client = connect(connectOptions)
       const callsOptions = { client, prefix, partitions, timeoutMs: commandTimeoutMs }
       const calls = createCalls(callsOptions)

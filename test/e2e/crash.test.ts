@@ -3,10 +3,13 @@
  * store too, and its connections to the store are cut; afterwards the books are audited, P1–P9 of
  * test/support/account.ts. More kills, and the other faults: bench/faults.
  */
+import { createServer } from 'node:net'
 import t from 'tap'
+import { install, target } from '../support/installation.ts'
 import { startRedis } from '../support/redis-server.ts'
-import { randomMoment, survive, wait, type Site } from '../support/survive.ts'
-import { temporaryFolder } from '../support/gateway.ts'
+import { ENV, randomMoment, survive, wait, type Site } from '../support/survive.ts'
+import { startGateway, temporaryFolder } from '../support/gateway.ts'
+import { startTracker } from '../support/tracker.ts'
 import { until } from '../support/until.ts'
 
 const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']
@@ -39,6 +42,26 @@ t.test('F1: kill -9 of the gateway, Redis', async t => {
   const store = { type: 'redis', redis: { url: redis.url }, ...SHORT_LEASE }
   const { repeats } = await survive(t, { store }, killGateways)
   t.comment(`${KILLS} kills, ${repeats.length} repeats`)
+})
+
+t.test('a gateway that starts before its Redis waits for it, and then takes postbacks', async t => {
+  const redis = await startRedis(t, { args: ALWAYS })
+  await redis.kill('SIGKILL')
+  // Where Redis will be, something that takes connections and drops them.
+  let calls = 0
+  const notYet = createServer(socket => socket.destroy(void calls++)).listen(redis.port)
+  t.teardown(() => notYet.close())
+  const store = { type: 'redis', redis: { url: redis.url } }
+  const { url } = await startTracker(t)
+  const starting = startGateway(t, install(temporaryFolder(t), { store, tracker: url }), ENV)
+  // One opening of the store knocks four times.
+  await until('it has tried more than once', () => calls > 8)
+  await new Promise(resolve => notYet.close(resolve))
+  await redis.restart()
+  const gateway = await starting
+  t.equal((await fetch(`${gateway.url}${target('1')}`)).status, 200)
+  const said = gateway.lines.find(({ operation }) => operation === 'open')
+  t.equal(said?.['message'], 'no connection to Redis')
 })
 
 t.test('F4: kill -9 and restart of Redis: 503 while it is away, nothing lost', async t => {

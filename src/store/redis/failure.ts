@@ -46,6 +46,10 @@ export function toStoreError(error: unknown): StoreError {
     const text = error.message.replace(/,? with args.*$/s, '')
     return new StoreError('io', `Redis answered: ${printable(text, 160)}`)
   }
+  // Its text is advice about an option of the client.
+  if (error.name === 'MaxRetriesPerRequestError') {
+    return new StoreError('connection', 'no connection to Redis')
+  }
   const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : ''
   return new StoreError(
     'connection',
