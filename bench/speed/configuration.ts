@@ -15,11 +15,12 @@ export interface PosternOptions {
   /** Default 1; each is a network with a rule file of its own. */
   readonly networks?: number
   readonly redisPort?: number | undefined
-  readonly storePath?: string | undefined
+  /** Instead of Redis or LMDB. */
+  readonly isInMemory?: boolean
 }
 
 export function writePostern(options: PosternOptions): string {
-  const { folder, port, adminPort, destinations, redisPort, networks = 1 } = options
+  const { folder, port, adminPort, destinations, networks = 1 } = options
   const others = options.unroutedDestinations ?? 0
   for (const kind of ['networks', 'destinations']) {
     mkdirSync(join(folder, 'rules', kind), { recursive: true })
@@ -41,15 +42,12 @@ export function writePostern(options: PosternOptions): string {
     (_, i) => [`other-${i}`, to('127.0.0.1:9')] as const,
   )
   const file = join(folder, 'postern.yaml')
-  const store = redisPort
-    ? { type: 'redis', redis: { url: `redis://127.0.0.1:${redisPort}` } }
-    : { type: 'lmdb', path: options.storePath ?? join(folder, 'data') }
   writeFileSync(
     file,
     stringify({
       server: { listen: `127.0.0.1:${port}` },
       admin: { listen: `127.0.0.1:${adminPort}` },
-      store,
+      store: storeOf(options),
       rules: [join(folder, 'rules')],
       networks: Object.fromEntries(names.map(name => [name, { secrets: ['${BENCH_SECRET}'] }])),
       destinations: Object.fromEntries([...routed, ...unrouted]),
@@ -60,6 +58,12 @@ export function writePostern(options: PosternOptions): string {
     }),
   )
   return file
+}
+
+function storeOf({ folder, redisPort, isInMemory = false }: PosternOptions) {
+  if (isInMemory) return { type: 'memory' }
+  if (redisPort) return { type: 'redis', redis: { url: `redis://127.0.0.1:${redisPort}` } }
+  return { type: 'lmdb', path: join(folder, 'data') }
 }
 
 export const POSTERN_ENV = { BENCH_SECRET: SECRET }

@@ -44,6 +44,11 @@ export const VARIANTS: readonly Variant[] = [
     start: options => node('bare', options),
   },
   {
+    name: 'memory',
+    title: 'Postern, memory: nothing durable',
+    start: options => postern(options, { isInMemory: true }),
+  },
+  {
     name: 'lmdb',
     title: '(b) Postern, LMDB',
     start: options => postern(options, {}),

@@ -57,7 +57,7 @@ stores a job per destination. Redis of the peers: AOF everysec.`
 
 const REASONS = `What stands behind a miss: the ceiling (a) checks no signature, reads no rule, stores nothing and
 forgets every delivery it has started; what Postern does beyond it is listed by part in the profiles
-below. nginx mirror neither stores nor repeats nor dedupes anything. The relay by hand and BullMQ are
+below. Little of it is the store: the row of the memory store is the same gateway with nothing durable. nginx mirror neither stores nor repeats nor dedupes anything. The relay by hand and BullMQ are
 measured against the same signed postbacks, but keep no journal, no order and no decision log.`
 
 function commit(): string {
