@@ -13,13 +13,14 @@ import { bucketOf } from '../../src/store/lmdb/buckets.ts'
 import { openDatabases } from '../../src/store/lmdb/databases.ts'
 import { createLmdbTables } from '../../src/store/lmdb/tables.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createTestClock } from './clock.ts'
+import { createSettableClock, createTestClock } from './clock.ts'
 import { balanced, conformance } from './conformance.ts'
-import { bodyOf, claim, dead, entry, fromJournal, journalOf } from './entries.ts'
+import { bodyOf, CLAIM_MS, claim, dead, entry, fromJournal, journalOf } from './entries.ts'
 import type { Harness } from './harness.ts'
 import { modelTest } from './model.ts'
 
-const DAY = 86_400_000
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
 const closed = { name: 'StoreError', reason: 'closed' }
 
 const lmdb: Harness = {
@@ -108,6 +109,37 @@ t.test('keeps everything over a restart', async t => {
     books.map(ledger => ledger.enqueued),
   )
   await balanced(t, second)
+})
+
+t.test('a wall clock that is set moves nothing', async t => {
+  const path = await folder(t)
+  const machine = createSettableClock()
+  const [one, two] = [
+    await opened({ path, clock: machine }),
+    await opened({ path, clock: machine }),
+  ]
+  await one.accept([entry(one, 'a', { to: ['q+1000', 'x'] })])
+  machine.set(-2 * HOUR)
+  const three = await opened({ path, clock: machine })
+  t.same(await claim(three, ['q']), [], 'not before its time')
+  machine.pass(1000)
+  t.equal((await claim(three, ['q'])).length, 1, 'in its time, 2 h back')
+  machine.set(HOUR)
+  const four = await opened({ path, clock: machine })
+  t.same(await claim(four, ['q']), [], 'a claim holds, 1 h ahead')
+  t.equal(await four.takeOver(10), 0, 'so do leases')
+  for (const store of [one, two, three, four]) {
+    t.equal(await store.heartbeat(), 'held')
+    await store.close()
+  }
+
+  machine.restart('two', HOUR - Date.now())
+  const five = await opened({ path, clock: machine })
+  t.teardown(() => five.close())
+  t.match(await five.accept([entry(five, 'a')]), [{ verdict: 'duplicate' }], 'in 1970')
+  t.equal(await five.takeOver(10), 1)
+  machine.pass(CLAIM_MS + 1000)
+  t.equal((await claim(five, ['q', 'x'])).length, 2, 'time goes on from when the file was written')
 })
 
 t.test('undoes a batch that cannot be written whole', async t => {

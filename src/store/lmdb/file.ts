@@ -2,6 +2,7 @@
  * Is this file ours, and whole? lmdb ends the process with a signal where it is not, so it is
  * looked at first. Nothing is repaired or made anew: throws StoreError `layout`.
  */
+import type { Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -19,11 +20,12 @@ const HEADER_BYTES = 52
 /** Pages freed at the end of the file may never have been written. */
 const PAGES_MISSING_AT_MOST = 256
 
-export async function checkFile(path: string): Promise<'none' | 'lmdb'> {
+/** Undefined where there is no file yet; else when it was last written, in epoch ms. */
+export async function checkFile(path: string): Promise<{ writtenAt: number } | undefined> {
   const file = join(path, 'data.mdb')
-  const size = await settledSize(file)
-  if (size === undefined) return 'none'
-  if (size === 0) {
+  const found = await settled(file)
+  if (!found) return undefined
+  if (found.size === 0) {
     throw refusal(file, 'is empty', 'Restore a backup, or delete the folder to start anew')
   }
   const handle = await open(file, 'r')
@@ -32,24 +34,21 @@ export async function checkFile(path: string): Promise<'none' | 'lmdb'> {
     if (pageSize === undefined || (await readHeader(handle, pageSize)) === undefined) {
       throw refusal(file, 'is no LMDB file that can be read', 'Set store.path to another folder')
     }
-    return 'lmdb'
+    return { writtenAt: found.mtimeMs }
   } finally {
     await handle.close()
   }
 }
 
 /** Undefined where there is no file. Another process may be making it at this moment. */
-async function settledSize(file: string): Promise<number | undefined> {
-  let size: number | undefined
+async function settled(file: string): Promise<Stats | undefined> {
+  let found: Stats | undefined
   for (let tries = 0; tries < 40; tries++) {
-    size = await stat(file).then(
-      found => found.size,
-      () => undefined,
-    )
-    if (size !== 0) return size
+    found = await stat(file).catch(() => undefined)
+    if (found?.size !== 0) return found
     await wait(25)
   }
-  return size
+  return found
 }
 
 /** The page size by the header at `position`; undefined where there is no valid header. */
