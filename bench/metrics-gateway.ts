@@ -165,7 +165,7 @@ async function gateway(isWatched: boolean): Promise<{ readonly app: App; readonl
     },
   })
   const started = await app.start()
-  if (!started.ok) throw new Error(started.error)
+  if (!started.ok) throw new Error(started.error.message)
   return { app, url: `http://${started.value.server}` }
 }
 

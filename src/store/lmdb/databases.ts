@@ -62,9 +62,9 @@ export async function openDatabases(
       cause,
     })
   }
-  const found = await checkFile(path)
   let root: RootDatabase<string, string> | undefined
   try {
+    const found = await checkFile(path)
     root = open<string, string>({
       path,
       encoding: 'string',

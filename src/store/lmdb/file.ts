@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RootDatabase } from 'lmdb'
 import { StoreError } from '../store.ts'
+import { hasAllPages } from './pages.ts'
 
 // Of MDB_meta in liblmdb/mdb.c, behind a page header of 24 bytes.
 const MAGIC_AT = 24
@@ -16,9 +17,6 @@ const VERSION_AT = 28
 const VERSION = 2
 const PAGE_SIZE_AT = 48
 const HEADER_BYTES = 52
-
-/** Pages freed at the end of the file may never have been written. */
-const PAGES_MISSING_AT_MOST = 256
 
 /** Undefined where there is no file yet; else when it was last written, in epoch ms. */
 export async function checkFile(path: string): Promise<{ writtenAt: number } | undefined> {
@@ -70,13 +68,13 @@ export async function checkContents(
   const { size } = await stat(file)
   const stats: { lastPageNumber?: number; pageSize?: number } = root.getStats()
   const { lastPageNumber = 0, pageSize = 4096 } = stats
-  const least = (lastPageNumber - PAGES_MISSING_AT_MOST) * pageSize
-  if (size < least) {
-    throw refusal(
-      file,
-      `was cut off: ${size} bytes, at least ${least} expected`,
-      'Restore a backup',
-    )
+  if (size < (lastPageNumber + 1) * pageSize) {
+    const transaction = root.useReadTransaction()
+    const isWhole = hasAllPages(file, pageSize)
+    transaction.done()
+    if (!isWhole) {
+      throw refusal(file, `was cut off: it has ${size} bytes, and uses more`, 'Restore a backup')
+    }
   }
   const names = [...root.getKeys()]
   if (names.length > 0 && !names.includes('meta')) {
