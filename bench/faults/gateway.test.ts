@@ -93,10 +93,11 @@ t.test('F5', async t => {
       'BUSY',
       async () => {
         // Never ends by itself; it writes nothing, so it can be killed.
-        void admin
-          .duplicate()
+        const busy = admin.duplicate()
+        void busy
           .eval('while true do end', 0)
           .catch(() => undefined)
+          .finally(() => busy.disconnect())
       },
       () => admin.call('SCRIPT', 'KILL'),
     ],
