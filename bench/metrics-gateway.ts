@@ -231,7 +231,7 @@ async function start(position: Switch, answered: () => void): Promise<string> {
     },
   })
   const started = await app.start()
-  if (!started.ok) throw new Error(started.error)
+  if (!started.ok) throw new Error(started.error.message)
   return `http://${started.value.server}`
 }
 

@@ -49,7 +49,7 @@ export interface AppOptions {
 
 export interface App {
   /** Resolves when postbacks are taken; fails with what to do where it must not start. */
-  start(): Promise<Result<Addresses, string>>
+  start(): Promise<Result<Addresses, StartFault>>
   /** Swaps the rules; deliveries in flight end as they began. */
   reload(rules: RuleSet): void
   /** Takes nothing more, finishes what was taken, gives the rest to others. Idempotent. */
@@ -61,6 +61,13 @@ export interface Addresses {
   readonly server: string
   readonly admin: string | undefined
   readonly demo: string | undefined
+}
+
+/** Why it does not start. */
+export interface StartFault {
+  readonly message: string
+  /** Trying again is of no use: somebody has to mend something first. */
+  readonly isLasting: boolean
 }
 
 const DRAIN_MS = 10_000
@@ -205,7 +212,7 @@ export function createApp(options: AppOptions): App {
   }
 
   /** What stands against starting; undefined for nothing. */
-  async function openStore(): Promise<string | undefined> {
+  async function openStore(): Promise<StartFault | undefined> {
     const opened = await patiently(() => store.open())
     if (!opened.ok) return opened.error
     const checks = await patiently(() => store.safety())
@@ -214,24 +221,29 @@ export function createApp(options: AppOptions): App {
       if (!isMet) events.warned(`${check}: ${detail}`)
     }
     const [refused] = unsafe(checks.value, config.store)
-    return refused && `${refused.check}: ${refused.detail} (or set store.allow_unsafe: true)`
+    if (!refused) return undefined
+    const message = `${refused.check}: ${refused.detail} (or set store.allow_unsafe: true)`
+    return { message, isLasting: true }
   }
 
   /** Waits for a store that is away; a store that is wrong is for a person to mend. */
-  async function patiently<T>(ask: () => Promise<T>): Promise<Result<T, string>> {
+  async function patiently<T>(ask: () => Promise<T>): Promise<Result<T, StartFault>> {
     for (;;) {
       try {
         return ok(await ask())
       } catch (error) {
-        if (!isPassing(error)) return fail(`store: ${(error as Error).message}`)
+        if (!isPassing(error)) {
+          const message = `store: ${(error as Error).message}`
+          return fail({ message, isLasting: error instanceof StoreError })
+        }
         events.storeFailed({ operation: 'open', error })
-        if (closing) return fail('stopped while the store was away')
+        if (closing) return fail({ message: 'stopped while the store was away', isLasting: false })
         await new Promise(resolve => setTimeout(resolve, REOPEN_MS))
       }
     }
   }
 
-  async function start(): Promise<Result<Addresses, string>> {
+  async function start(): Promise<Result<Addresses, StartFault>> {
     events.configured(configured(rules))
     if (options.isAlone) {
       admin = createAdmin({
@@ -247,7 +259,7 @@ export function createApp(options: AppOptions): App {
       if (config.demo) demo = await startDemo(config.demo.listen, events.demoReceived)
     }
     const problem = await openStore()
-    if (problem !== undefined) return fail(problem)
+    if (problem) return fail(problem)
     dispatcher.start()
     front?.start()
     collector.start()

@@ -1,6 +1,6 @@
 /**
  * The long forms of what test/e2e/crash.test.ts does in short, and faults that are too slow for it.
- * FAULT_RUNS: kills of F1 and F4, 50 by default.
+ * FAULT_RUNS: how often each at most, see runs.ts.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -16,19 +16,20 @@ import { until } from '../../test/support/until.ts'
 import { more, prove } from './prove.ts'
 import { spread } from './record.ts'
 import { startRedisProxy } from './redis-proxy.ts'
+import { runsOf } from './runs.ts'
 
-const RUNS = Number(process.env['FAULT_RUNS'] ?? 50)
 const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']
 t.setTimeout(3_600_000)
 
 async function killOften(site: Site): Promise<number> {
-  for (let i = 0; i < RUNS; i++) {
+  const runs = runsOf(50)
+  for (let i = 0; i < runs; i++) {
     await randomMoment()
     await site.kill()
     await site.restart()
   }
   await randomMoment()
-  return RUNS
+  return runs
 }
 
 t.test('F1 LMDB', async t => {
@@ -49,7 +50,7 @@ t.test('F4', async t => {
     await t.test(fsync, async t => {
       const redis = await startRedis(t, { args: ['--appendonly', 'yes', '--appendfsync', fsync] })
       const store = { type: 'redis', redis: { url: redis.url, command_timeout_ms: 500 } }
-      const runs = Math.min(RUNS, 30)
+      const runs = runsOf(30)
       const back: number[] = []
       await prove(
         t,
@@ -92,10 +93,11 @@ t.test('F5', async t => {
       'BUSY',
       async () => {
         // Never ends by itself; it writes nothing, so it can be killed.
-        void admin
-          .duplicate()
+        const busy = admin.duplicate()
+        void busy
           .eval('while true do end', 0)
           .catch(() => undefined)
+          .finally(() => busy.disconnect())
       },
       () => admin.call('SCRIPT', 'KILL'),
     ],
@@ -120,7 +122,8 @@ t.test('F8', async t => {
   const destination = { retry_schedule_ms: [500] }
   await prove(t, ['F8 Redis full', 'noeviction'], { store, destination }, async site => {
     const { tracker } = site
-    for (let i = 0; i < 3; i++) {
+    const runs = runsOf(5)
+    for (let i = 0; i < runs; i++) {
       tracker.behave.set('/a', 503)
       tracker.behave.set('/b', 503)
       const used = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1])
@@ -141,7 +144,7 @@ t.test('F8', async t => {
       return [...checks].some(([text, ok]) => text.includes('maxmemory_policy') && ok === 0)
     }, 30_000) // prettier-ignore
     await admin.config('SET', 'maxmemory-policy', 'noeviction')
-    return 3
+    return runs
   })
 })
 
@@ -215,7 +218,8 @@ t.test('F13', async t => {
       const { tracker } = site
       tracker.behave.set('/a', 503)
       tracker.behave.set('/b', 503)
-      for (let size = 6, i = 0; i < 3; i++) {
+      const runs = runsOf(5)
+      for (let size = 6, i = 0; i < runs; i++) {
         const { code, signal } = await site.current.exited
         ends.push(String(code ?? signal))
         t.ok(code === 1 || signal === 'SIGKILL', `it ends by itself: ${code} ${signal}`)
@@ -228,7 +232,7 @@ t.test('F13', async t => {
       mount('-o', 'remount,size=256m', path)
       tracker.behave.clear()
       await randomMoment()
-      return 3
+      return runs
     },
     () => `the gateway ended by itself each time: ${ends.join(', ')}`,
   )
@@ -247,7 +251,8 @@ t.test('F22', async t => {
     tracker.behave.set('/a', arrival => (Number.parseInt(arrival.deliveryId.slice(-8), 36) % 2 ? 400 : 200)) // prettier-ignore
     await until('some died', async () => (await letters()) > 20, 60_000)
     tracker.behave.clear()
-    for (let i = 0; i < 5; i++) {
+    const runs = runsOf(5)
+    for (let i = 0; i < runs; i++) {
       const replaying = cli(['dead', 'replay', '--all', '-c', config], ENV)
       await wait(Math.random() * 600)
       await site.kill()
@@ -266,6 +271,6 @@ t.test('F22', async t => {
       },
       240_000,
     )
-    return 5
+    return runs
   })
 })

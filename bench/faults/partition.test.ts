@@ -7,8 +7,9 @@ import { wait } from '../../test/support/survive.ts'
 import { createHosts, redisOn } from './hosts.ts'
 import { more, prove } from './prove.ts'
 import { spread } from './record.ts'
+import { runsOf } from './runs.ts'
 
-const EACH = 3
+const EACH = runsOf(5)
 t.setTimeout(600_000)
 
 for (const seconds of [1, 10]) {

@@ -1,7 +1,7 @@
 /**
  * F2: the gateway dies at a named point, not at a random moment. On Redis the wire between the two is
  * held at that point; on LMDB the store itself ends the process (failpoints.mjs).
- * FAULT_RUNS: of each point, 5 at most. Needs `npm run build`.
+ * FAULT_RUNS: of each point, see runs.ts. Needs `npm run build`.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -14,8 +14,9 @@ import { randomMoment, type Site } from '../../test/support/survive.ts'
 import { until } from '../../test/support/until.ts'
 import { more, prove } from './prove.ts'
 import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
+import { runsOf } from './runs.ts'
 
-const EACH = Math.min(Number(process.env['FAULT_RUNS'] ?? 50), 5)
+const EACH = runsOf(5)
 t.setTimeout(3_600_000)
 
 /** Ends the gateway at that point, at once or by calling `reached`. */

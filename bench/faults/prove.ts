@@ -28,6 +28,7 @@ export async function prove(
   const survived = await survive(t, { drainMs: 240_000, ...options }, async site => {
     runs = await trouble(site)
   })
+  const said = say(survived)
   if (!t.passing()) return
   const { journal, repeats, recoveriesMs } = survived
   const told = [...journal.answers].map(([status, n]) => `${status || 'no answer'}: ${n}`)
@@ -37,7 +38,7 @@ export async function prove(
       ? [`ready after ${spread(recoveriesMs)} ms (min / median / max)`]
       : []),
     `answers ${told.join(', ')}`,
-    ...[say(survived)].filter(Boolean),
+    ...[said].filter(Boolean),
   ].join('; ')
   t.comment(found)
   record({ fault, setting, runs, acknowledged: journal.acknowledged.size, lost: 0, found })

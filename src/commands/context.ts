@@ -23,8 +23,11 @@ export interface CommandContext {
   readonly abort: (exitCode: number) => never
 }
 
-/** Exit codes: 0 done, 1 something was found or failed. */
-export type ExitCode = 0 | 1
+/**
+ * Exit codes: 0 done, 1 something was found or failed, 78 (EX_CONFIG of sysexits.h) somebody has to
+ * mend something first: a supervisor should not start it again.
+ */
+export type ExitCode = 0 | 1 | 78
 
 /** The rule set, or undefined after its faults were printed. */
 export async function loadOrReport(

@@ -120,10 +120,10 @@ async function changeAll(
   what: Change,
   store: Store,
   options: ChangeOptions,
-  { terminal, clock }: CommandContext,
+  { terminal }: CommandContext,
 ): Promise<number> {
-  const until = clock.now()
   let done = 0
+  let newest: number | undefined
   let ids: DeadLetterId[] = []
   const flush = async () => {
     done += await store[what](ids)
@@ -131,7 +131,9 @@ async function changeAll(
     terminal.progress(`${what}: ${done}`)
   }
   for await (const letter of all(store, options.destination)) {
-    if (letter.diedAt > until) continue
+    // Newest first, and by the clock of the store: it may differ from the one here.
+    newest ??= letter.diedAt
+    if (letter.diedAt > newest) continue
     ids.push({ record: letter.record, destination: letter.destination })
     if (ids.length === PAGE) await flush()
   }

@@ -22,10 +22,14 @@ export async function startPrimary(rules: RuleSet, context: CommandContext): Pro
     counted: level => metrics.logMessages.inc(level),
   })
   const events = createEvents(logger, metrics, () => clock.now() / 1000)
+  let deathCode = 0
   const workers = createWorkers({
     count: config.workers,
     counted: () => metrics.registry.metrics(),
-    died: events.workerDied,
+    died: fact => {
+      deathCode = fact.code
+      events.workerDied(fact)
+    },
   })
   let isDraining = false
   const admin = createAdmin({
@@ -59,7 +63,7 @@ export async function startPrimary(rules: RuleSet, context: CommandContext): Pro
     events.stopping(await stopped)
   } catch (error) {
     events.failed(error)
-    exitCode = 1
+    exitCode = deathCode === 78 ? 78 : 1
   }
   isDraining = true
   await workers.stop()

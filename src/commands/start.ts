@@ -116,13 +116,14 @@ export async function start(options: StartOptions, context: CommandContext): Pro
   })
   const started = await starting
   if (!started.ok) {
-    events.warned(started.error)
-    terminal.error(started.error)
+    const { message, isLasting } = started.error
+    events.warned(message)
+    terminal.error(message)
     watch.close()
     await app.close()
     await tracing?.close()
     link?.close()
-    return 1
+    return isLasting ? 78 : 1
   }
   link?.serve(started.value.server, app.health.isReady)
   const { server } = started.value

@@ -205,7 +205,8 @@ export function createLane(first: Destination, context: LaneContext): Lane {
       outcome: next.end,
       reason: isDead ? next.reason : undefined,
       attempts,
-      latencyMs: clock.now() - delivery.record.conversion.received_at,
+      // The wall clock may have been set back meanwhile.
+      latencyMs: Math.max(0, clock.now() - delivery.record.conversion.received_at),
     })
   }
 

@@ -81,10 +81,10 @@ function createBackend({ path, onFatal }: LmdbStoreOptions): Backend {
   }
 
   return {
-    async open() {
-      const { databases, hashKey } = await openDatabases(path)
+    async open(clock) {
+      const { databases, hashKey, epoch } = await openDatabases(path, clock)
       opened = { databases, tables: createLmdbTables(databases) }
-      return { hashKey }
+      return { hashKey, epoch }
     },
 
     async close() {

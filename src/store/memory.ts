@@ -14,6 +14,8 @@ import type { Store } from './store.ts'
 export interface MemoryState {
   readonly tables: Tables
   readonly hashKey: Buffer
+  /** Store time at which the monotonic clock was 0; set by the first who opens. */
+  epoch?: number
 }
 
 export function createMemoryState(): MemoryState {
@@ -32,9 +34,13 @@ export interface MemoryStoreOptions {
 }
 
 export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
-  const { tables, hashKey } = options.shared ?? createMemoryState()
+  const shared = options.shared ?? createMemoryState()
+  const { tables, hashKey } = shared
   const backend: Backend = {
-    open: async () => ({ hashKey }),
+    open: async clock => {
+      shared.epoch ??= clock.now() - clock.monotonic()
+      return { hashKey, epoch: shared.epoch }
+    },
     close: async () => {},
     write: async work => work(tables),
     read: work => work(tables),

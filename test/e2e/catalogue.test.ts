@@ -153,7 +153,7 @@ t.test('the catalogue over a socket', async t => {
   })
   t.teardown(() => app.close())
   const started = await app.start()
-  if (!started.ok) throw new Error(started.error)
+  if (!started.ok) throw new Error(started.error.message)
   const client = new Client(`http://${started.value.server}`)
   t.teardown(() => client.close())
 

@@ -11,15 +11,17 @@ import { readLedgers } from '../../src/store/embedded/ledgers.ts'
 import { createLmdbStore, type LmdbStoreOptions } from '../../src/store/lmdb.ts'
 import { bucketOf } from '../../src/store/lmdb/buckets.ts'
 import { openDatabases } from '../../src/store/lmdb/databases.ts'
+import { hasAllPages } from '../../src/store/lmdb/pages.ts'
 import { createLmdbTables } from '../../src/store/lmdb/tables.ts'
-import type { Store } from '../../src/store/store.ts'
-import { createTestClock } from './clock.ts'
+import type { Ledger, Store } from '../../src/store/store.ts'
+import { createSettableClock, createTestClock } from './clock.ts'
 import { balanced, conformance } from './conformance.ts'
-import { bodyOf, claim, dead, entry, fromJournal, journalOf } from './entries.ts'
+import { bodyOf, CLAIM_MS, claim, dead, entry, fromJournal, journalOf } from './entries.ts'
 import type { Harness } from './harness.ts'
 import { modelTest } from './model.ts'
 
-const DAY = 86_400_000
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
 const closed = { name: 'StoreError', reason: 'closed' }
 
 const lmdb: Harness = {
@@ -108,6 +110,37 @@ t.test('keeps everything over a restart', async t => {
     books.map(ledger => ledger.enqueued),
   )
   await balanced(t, second)
+})
+
+t.test('a wall clock that is set moves nothing', async t => {
+  const path = await folder(t)
+  const machine = createSettableClock()
+  const [one, two] = [
+    await opened({ path, clock: machine }),
+    await opened({ path, clock: machine }),
+  ]
+  await one.accept([entry(one, 'a', { to: ['q+1000', 'x'] })])
+  machine.set(-2 * HOUR)
+  const three = await opened({ path, clock: machine })
+  t.same(await claim(three, ['q']), [], 'not before its time')
+  machine.pass(1000)
+  t.equal((await claim(three, ['q'])).length, 1, 'in its time, 2 h back')
+  machine.set(HOUR)
+  const four = await opened({ path, clock: machine })
+  t.same(await claim(four, ['q']), [], 'a claim holds, 1 h ahead')
+  t.equal(await four.takeOver(10), 0, 'so do leases')
+  for (const store of [one, two, three, four]) {
+    t.equal(await store.heartbeat(), 'held')
+    await store.close()
+  }
+
+  machine.restart('two', HOUR - Date.now())
+  const five = await opened({ path, clock: machine })
+  t.teardown(() => five.close())
+  t.match(await five.accept([entry(five, 'a')]), [{ verdict: 'duplicate' }], 'in 1970')
+  t.equal(await five.takeOver(10), 1)
+  machine.pass(CLAIM_MS + 1000)
+  t.equal((await claim(five, ['q', 'x'])).length, 2, 'time goes on from when the file was written')
 })
 
 t.test('undoes a batch that cannot be written whole', async t => {
@@ -327,6 +360,41 @@ t.test('refuses what it cannot read, and leaves it as it is', async t => {
   await writeFile(blocked, '')
   await t.rejects(opened({ path: join(blocked, 'store') }), { name: 'StoreError', reason: 'io' })
 })
+
+t.test('sees that a file was cut, by however little', async t => {
+  const path = await folder(t)
+  const store = await opened({ path })
+  // Of all kinds of pages: trees of some depth, and values too big for one page.
+  const small = Array.from({ length: 2000 }, (_, i) => entry(store, `${i}`, { to: ['x', 'q+0'] }))
+  const body = 'x'.repeat(50_000)
+  const big = Array.from({ length: 5 }, (_, i) => ({ ...entry(store, `big ${i}`), body }))
+  await store.accept(small)
+  await store.accept(big)
+  const books = await store.ledgers()
+  await store.close()
+  const file = join(path, 'data.mdb')
+  const whole = await readFile(file)
+  t.ok(hasAllPages(file, PAGE))
+  let low = 0
+  let high = whole.length / PAGE
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1
+    await writeFile(file, whole.subarray(0, middle * PAGE))
+    if (hasAllPages(file, PAGE)) high = middle
+    else low = middle
+  }
+  t.ok(low > whole.length / PAGE / 2, `it uses ${high} pages of ${whole.length / PAGE}`)
+  await writeFile(file, whole.subarray(0, low * PAGE))
+  await t.rejects(opened({ path }), { reason: 'layout', message: /cut off/ })
+  await writeFile(file, whole.subarray(0, high * PAGE))
+  const shorter = await opened({ path })
+  t.teardown(() => shorter.close())
+  t.same((await shorter.ledgers()).map(stable), books.map(stable), 'all of it is there')
+  t.equal(await shorter.takeOver(10_000), 2005)
+})
+
+const PAGE = 4096
+const stable = (ledger: Ledger) => ({ ...ledger, overdueMs: 0 })
 
 t.test('checks the folder', async t => {
   const path = join(await folder(t), 'store')

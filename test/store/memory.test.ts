@@ -1,7 +1,8 @@
 import t from 'tap'
 import { createMemoryState, createMemoryStore } from '../../src/store/memory.ts'
-import { createTestClock } from './clock.ts'
+import { createSettableClock, createTestClock } from './clock.ts'
 import { conformance } from './conformance.ts'
+import { claim, entry } from './entries.ts'
 import { modelTest } from './model.ts'
 import type { Harness } from './harness.ts'
 
@@ -34,6 +35,19 @@ const memory: Harness = {
 
 conformance(t, memory)
 modelTest(t, memory, 300)
+
+t.test('a wall clock that is set moves nothing', async t => {
+  const machine = createSettableClock()
+  const store = createMemoryStore({ clock: machine })
+  await store.open()
+  await store.accept([entry(store, 'a', { to: ['q+1000'] })])
+  machine.set(-7_200_000)
+  machine.pass(1000)
+  t.equal((await claim(store, ['q'])).length, 1, 'in its time, 2 h back')
+  machine.set(3_600_000)
+  t.same(await claim(store, ['q']), [], 'a claim holds, 1 h ahead')
+  t.equal(await store.heartbeat(), 'held')
+})
 
 t.test('warns that it forgets', async t => {
   const store = createMemoryStore()

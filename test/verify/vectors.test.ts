@@ -337,7 +337,7 @@ t.test('through a gateway', async t => {
   })
   t.teardown(() => app.close())
   const started = await app.start()
-  if (!started.ok) throw new Error(started.error)
+  if (!started.ok) throw new Error(started.error.message)
   const client = new Client(`http://${started.value.server}`)
   t.teardown(() => client.close())
   const send = async ({ method, target, headers, body }: DraftRequest) => {

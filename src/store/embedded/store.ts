@@ -33,6 +33,8 @@ const PARTITION = 0
 export function createEmbeddedStore(options: EmbeddedOptions): Store {
   const { backend, clock, leaseMs } = options
   let hashKey: Buffer | undefined
+  let epoch = 0
+  const time = () => Math.floor(epoch + clock.monotonic())
   let phase: 'new' | 'open' | 'closed' = 'new'
   let owner = randomText(10)
   let ids = createRecordIds(owner)
@@ -112,9 +114,9 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
 
     async open() {
       if (phase !== 'new') throw new StoreError('closed', 'a store opens once; create another')
-      ;({ hashKey } = await backend.open())
+      ;({ hashKey, epoch } = await backend.open(clock))
       phase = 'open'
-      await write(tables => tables.owners.put(owner, clock.now() + leaseMs))
+      await write(tables => tables.owners.put(owner, time() + leaseMs))
     },
 
     async close() {
@@ -134,7 +136,7 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
       const isForeign = entries.some(({ record }) => ownerOf(record) !== mine)
       if (!isForeign && !isLost) {
         const results = await book((tables, tally) => {
-          const now = clock.now()
+          const now = time()
           if (!holdsLease(tables, mine, now)) return undefined
           return entries.map(entry => acceptEntry(tables, tally, entry, now))
         })
@@ -151,18 +153,18 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
     async settle(settlements) {
       const mine = owner
       await book((tables, tally) => {
-        const now = clock.now()
+        const now = time()
         for (const settlement of settlements) settleOne(tables, tally, settlement, mine, now)
       })
     },
 
     async claim(requests) {
       // Looking costs no flush; most looks find nothing due.
-      const idle = read(tables => nextDueMs(tables, requests, clock.now()))
+      const idle = read(tables => nextDueMs(tables, requests, time()))
       if (idle !== 0) return { deliveries: [], nextDueMs: idle }
       const mine = owner
       return write(tables => {
-        const now = clock.now()
+        const now = time()
         const deliveries = requests.flatMap(request => claimDue(tables, request, mine, now))
         return { deliveries, nextDueMs: nextDueMs(tables, requests, now) }
       })
@@ -172,7 +174,7 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
       const mine = owner
       if (!isLost) {
         const isHeld = await write(tables => {
-          const now = clock.now()
+          const now = time()
           if (!holdsLease(tables, mine, now)) return false
           tables.owners.put(mine, now + leaseMs)
           return true
@@ -181,14 +183,14 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
         if (owner === mine) rotate()
       }
       const fresh = owner
-      await write(tables => tables.owners.put(fresh, clock.now() + leaseMs))
+      await write(tables => tables.owners.put(fresh, time() + leaseMs))
       isLost = false
       return 'lost'
     },
 
     async takeOver(limit) {
-      if (!read(tables => hasDeadOwner(tables, owner, clock.now()))) return 0
-      return write(tables => moveDeadOwners(tables, owner, limit, clock.now()))
+      if (!read(tables => hasDeadOwner(tables, owner, time()))) return 0
+      return write(tables => moveDeadOwners(tables, owner, limit, time()))
     },
 
     async journal() {
@@ -215,8 +217,7 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
       })
     },
 
-    replay: async letters =>
-      book((tables, tally) => replayLetters(tables, tally, letters, clock.now())),
+    replay: async letters => book((tables, tally) => replayLetters(tables, tally, letters, time())),
     discard: async letters => book((tables, tally) => discardLetters(tables, tally, letters)),
 
     async note(decisions) {
@@ -240,7 +241,7 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
     },
 
     async ledgers() {
-      return readInSlices(tables => readLedgers(tables, clock.now(), SLICE))
+      return readInSlices(tables => readLedgers(tables, time(), SLICE))
     },
 
     async safety() {
@@ -262,8 +263,8 @@ export function createEmbeddedStore(options: EmbeddedOptions): Store {
     },
 
     async expire({ deadKeepMs }) {
-      while ((await write(tables => tables.states.expire(clock.now(), SLICE))) > 0);
-      const before = clock.now() - deadKeepMs
+      while ((await write(tables => tables.states.expire(time(), SLICE))) > 0);
+      const before = time() - deadKeepMs
       for (;;) {
         if (read(tables => tables.dead.oldest(before, 1)).length === 0) return
         await book((tables, tally) =>

@@ -2,6 +2,7 @@
  * What an embedded store keeps, as tables with synchronous access inside one transaction. The
  * semantics (accept, settle, claim, …) are written once over these; memory and LMDB supply them.
  */
+import type { Clock } from '../../base/clock.ts'
 import type { ConversionState } from '../decide.ts'
 import type { DeadLetterId, Decision, SafetyCheck, StoreSize } from '../store.ts'
 
@@ -129,8 +130,11 @@ export interface DecisionTable {
 
 /** Where the tables live. */
 export interface Backend {
-  /** Throws StoreError `layout` where the data is of another version or of another program. */
-  open(): Promise<{ readonly hashKey: Buffer }>
+  /**
+   * Throws StoreError `layout` where the data is of another version or of another program.
+   * `epoch`: store time at which the monotonic clock was 0, in epoch ms.
+   */
+  open(clock: Clock): Promise<{ readonly hashKey: Buffer; readonly epoch: number }>
   close(): Promise<void>
   /** One atomic step; resolves after the flush. When `work` throws, nothing is written. */
   write<T>(work: (tables: Tables) => T): Promise<T>

@@ -5,16 +5,18 @@
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { systemClock, type Clock } from '../../base/clock.ts'
 import { randomText } from '../../base/id.ts'
 import { StoreError } from '../store.ts'
 import { checkContents, checkFile } from './file.ts'
+import { readEpoch } from './time.ts'
 
 /** Keys are text with `/` between parts: neither record ids nor destination names contain it. */
 export type TextDatabase = Database<string, string>
 
 export interface Databases {
   readonly root: RootDatabase<string, string>
-  /** layout, hashKey, buckets. */
+  /** layout, hashKey, buckets, time. */
   readonly meta: TextDatabase
   /** Day bucket and hash → state; see buckets.ts. */
   readonly states: Database<string, Uint8Array>
@@ -43,9 +45,14 @@ export interface Databases {
 /** Raised when a change makes older data unreadable. */
 const LAYOUT = 'postern 1'
 
-export async function openDatabases(path: string): Promise<{
+export async function openDatabases(
+  path: string,
+  clock: Clock = systemClock,
+): Promise<{
   readonly databases: Databases
   readonly hashKey: Buffer
+  /** See time.ts. */
+  readonly epoch: number
 }> {
   try {
     // Conversions hold personal data: the folder is nobody else's.
@@ -55,9 +62,9 @@ export async function openDatabases(path: string): Promise<{
       cause,
     })
   }
-  const isNew = (await checkFile(path)) === 'none'
   let root: RootDatabase<string, string> | undefined
   try {
+    const found = await checkFile(path)
     root = open<string, string>({
       path,
       encoding: 'string',
@@ -69,9 +76,13 @@ export async function openDatabases(path: string): Promise<{
       // that lmdb itself drops, and the unhandled rejection would end the process at once.
       eventTurnBatching: false,
     })
-    if (!isNew) await checkContents(root, path)
+    if (found) await checkContents(root, path)
     const databases = openAll(root)
-    return { databases, hashKey: await readHashKey(databases, path) }
+    return {
+      databases,
+      hashKey: await readHashKey(databases, path),
+      epoch: await readEpoch(databases, clock, found?.writtenAt ?? 0),
+    }
   } catch (cause) {
     await root?.close()
     if (cause instanceof StoreError) throw cause

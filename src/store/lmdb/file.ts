@@ -2,11 +2,13 @@
  * Is this file ours, and whole? lmdb ends the process with a signal where it is not, so it is
  * looked at first. Nothing is repaired or made anew: throws StoreError `layout`.
  */
+import type { Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RootDatabase } from 'lmdb'
 import { StoreError } from '../store.ts'
+import { hasAllPages } from './pages.ts'
 
 // Of MDB_meta in liblmdb/mdb.c, behind a page header of 24 bytes.
 const MAGIC_AT = 24
@@ -16,14 +18,12 @@ const VERSION = 2
 const PAGE_SIZE_AT = 48
 const HEADER_BYTES = 52
 
-/** Pages freed at the end of the file may never have been written. */
-const PAGES_MISSING_AT_MOST = 256
-
-export async function checkFile(path: string): Promise<'none' | 'lmdb'> {
+/** Undefined where there is no file yet; else when it was last written, in epoch ms. */
+export async function checkFile(path: string): Promise<{ writtenAt: number } | undefined> {
   const file = join(path, 'data.mdb')
-  const size = await settledSize(file)
-  if (size === undefined) return 'none'
-  if (size === 0) {
+  const found = await settled(file)
+  if (!found) return undefined
+  if (found.size === 0) {
     throw refusal(file, 'is empty', 'Restore a backup, or delete the folder to start anew')
   }
   const handle = await open(file, 'r')
@@ -32,24 +32,21 @@ export async function checkFile(path: string): Promise<'none' | 'lmdb'> {
     if (pageSize === undefined || (await readHeader(handle, pageSize)) === undefined) {
       throw refusal(file, 'is no LMDB file that can be read', 'Set store.path to another folder')
     }
-    return 'lmdb'
+    return { writtenAt: found.mtimeMs }
   } finally {
     await handle.close()
   }
 }
 
 /** Undefined where there is no file. Another process may be making it at this moment. */
-async function settledSize(file: string): Promise<number | undefined> {
-  let size: number | undefined
+async function settled(file: string): Promise<Stats | undefined> {
+  let found: Stats | undefined
   for (let tries = 0; tries < 40; tries++) {
-    size = await stat(file).then(
-      found => found.size,
-      () => undefined,
-    )
-    if (size !== 0) return size
+    found = await stat(file).catch(() => undefined)
+    if (found?.size !== 0) return found
     await wait(25)
   }
-  return size
+  return found
 }
 
 /** The page size by the header at `position`; undefined where there is no valid header. */
@@ -71,13 +68,13 @@ export async function checkContents(
   const { size } = await stat(file)
   const stats: { lastPageNumber?: number; pageSize?: number } = root.getStats()
   const { lastPageNumber = 0, pageSize = 4096 } = stats
-  const least = (lastPageNumber - PAGES_MISSING_AT_MOST) * pageSize
-  if (size < least) {
-    throw refusal(
-      file,
-      `was cut off: ${size} bytes, at least ${least} expected`,
-      'Restore a backup',
-    )
+  if (size < (lastPageNumber + 1) * pageSize) {
+    const transaction = root.useReadTransaction()
+    const isWhole = hasAllPages(file, pageSize)
+    transaction.done()
+    if (!isWhole) {
+      throw refusal(file, `was cut off: it has ${size} bytes, and uses more`, 'Restore a backup')
+    }
   }
   const names = [...root.getKeys()]
   if (names.length > 0 && !names.includes('meta')) {

@@ -175,7 +175,7 @@ t.test('one gateway, every example, byte for byte', async t => {
   })
   t.teardown(() => app.close())
   const started = await app.start()
-  if (!started.ok) throw new Error(started.error)
+  if (!started.ok) throw new Error(started.error.message)
   const client = new Client(`http://${started.value.server}`)
   t.teardown(() => client.close())
 
