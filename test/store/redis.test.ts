@@ -9,15 +9,14 @@ import { redisHarness } from './redis-harness.ts'
 
 const { url, admin } = await redisForTest(t)
 
-if (!process.env.ONLY)
-  conformance(
-    t,
-    redisHarness(
-      'redis',
-      options => createRedisStore({ url, ...options }),
-      prefix => dropPrefix(admin, prefix),
-    ),
-  )
+conformance(
+  t,
+  redisHarness(
+    'redis',
+    options => createRedisStore({ url, ...options }),
+    prefix => dropPrefix(admin, prefix),
+  ),
+)
 
 modelTest(
   t,
@@ -27,7 +26,8 @@ modelTest(
     prefix => dropPrefix(admin, prefix),
     { leaseMs: 600, delayMs: 60 },
   ),
-  5,
+  25,
+  100,
 )
 
 async function open(t: Test, options: RedisStoreOptions = {}) {
