@@ -94,7 +94,7 @@ t.test('every command of the README does what it says', async t => {
         ]) {
           await until(`the terminal shows ${fact}`, () => fact.test(output))
         }
-        // The decision log is written a few times a second.
+        // The decision log is written a little later.
         await until('the decision is noted', () => {
           const log = spawnSync('sh', ['-c', 'npm run --silent postern -- log'], {
             cwd: folder,

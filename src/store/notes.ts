@@ -1,4 +1,4 @@
-/** Collects decisions and writes them a few times a second: they are for people, not for the promise. */
+/** Collects decisions and writes them a little later: they are for people, not for the promise. */
 import type { Decision, Store } from './store.ts'
 
 export interface Notes {
@@ -7,7 +7,8 @@ export interface Notes {
   close(): Promise<void>
 }
 
-const FLUSH_MS = 200
+/** Short, so that no batch grows to one that accepts have to wait for. */
+const FLUSH_MS = 20
 /** Under a flood the newest are kept: what is dropped here is a line for people, never a delivery. */
 const MAX_WAITING = 5000
 

@@ -120,7 +120,7 @@ async function run(t: Parameters<typeof startGateway>[0], settings: Record<strin
   return { gateway, views, log: await noted(gateway, () => postern('log', '--json')) }
 }
 
-/** The decision log is written a few times a second, and at the end. */
+/** The decision log is written a little later, and at the end. */
 async function noted(gateway: Gateway, read: () => Promise<string>): Promise<string> {
   await gateway.kill('SIGTERM')
   return read()

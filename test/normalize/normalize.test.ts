@@ -291,8 +291,7 @@ t.test('money text keeps its decimal value and its digits', async t => {
 t.test('currencies', async t => {
   t.match(fieldsOf(run(PLAIN, sent({ cur: 'eur' }))), { currency: 'EUR' })
   for (const cur of ['EURO', '€', 'XXX', 'ZZZ', 'usdt', '840']) {
-    const expected = cur === 'XXX' ? 'currency_unknown' : 'currency_unknown'
-    t.equal(fieldsOf(run(PLAIN, sent({ cur }))), expected, cur)
+    t.equal(fieldsOf(run(PLAIN, sent({ cur }))), 'currency_unknown', cur)
   }
   t.match(fieldsOf(run({ ...PLAIN, money: { currency: 'RUB' } }, PLAIN_SENT)), { currency: 'RUB' })
   const euro = compiled({ ...PLAIN, money: { currency: 'RUB' } }, { currency: 'EUR' })
