@@ -32,12 +32,20 @@ export interface Hosts {
 
 const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
 
+/** The two ends of the link between the test and a host. */
+const outerOf = (host: string) => `${host}0`
+const innerOf = (host: string) => `${host}1`
+
 export function createHosts(t: Test): Hosts {
   const id = `p${process.pid % 100_000}`
   const octet = 64 + (process.pid % 64)
   const names = { here: `${id}h`, there: `${id}t` }
   t.teardown(() => {
-    for (const name of Object.values(names)) ip('netns', 'del', name)
+    for (const name of Object.values(names)) {
+      // At once; with its namespace it would go only after a while, and the next one has its name.
+      ip('link', 'del', outerOf(name))
+      ip('netns', 'del', name)
+    }
   })
   const inside = (name: string, ...args: string[]) => ip('-n', name, ...args)
   for (const name of Object.values(names)) {
@@ -51,7 +59,7 @@ export function createHosts(t: Test): Hosts {
   inside(names.here, 'link', 'set', cableHere, 'up')
   inside(names.there, 'link', 'set', cableThere, 'up')
   const manage = (name: string, subnet: number): string => {
-    const [outer, inner] = [`${name}0`, `${name}1`]
+    const [outer, inner] = [outerOf(name), innerOf(name)]
     ip('link', 'add', outer, 'type', 'veth', 'peer', 'name', inner, 'netns', name)
     ip('addr', 'add', `10.${octet}.${subnet}.1/24`, 'dev', outer)
     ip('link', 'set', outer, 'up')
@@ -76,10 +84,10 @@ export function createHosts(t: Test): Hosts {
       inside(names.there, 'link', 'set', cableThere, 'up')
     },
     leave: () => {
-      inside(names.there, 'link', 'set', `${names.there}1`, 'down')
+      inside(names.there, 'link', 'set', innerOf(names.there), 'down')
     },
     comeBack: () => {
-      inside(names.there, 'link', 'set', `${names.there}1`, 'up')
+      inside(names.there, 'link', 'set', innerOf(names.there), 'up')
     },
   }
 }
