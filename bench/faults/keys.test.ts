@@ -28,10 +28,11 @@ const keyOf = (i: number) => createHash('sha256').update(`${i}`).digest('hex').s
 
 t.test('F19', async t => {
   const path = temporaryFolder(t)
-  let now = Date.UTC(2026, 0, 1)
+  /** By which the clock is ahead. */
+  let aheadMs = 0
   const store = createLmdbStore({
     path,
-    clock: { now: () => now, monotonic: () => performance.now() },
+    clock: { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs },
     // Days pass in seconds, and the lease is not what is asked here.
     leaseMs: 2 * DAYS * DAY_MS,
     decisions: 0,
@@ -81,7 +82,7 @@ t.test('F19', async t => {
       const known = await verdicts((day - 1) * A_DAY)
       t.same([...known], ['duplicate'], `day ${day}: the day before is remembered`)
     }
-    now += DAY_MS
+    aheadMs += DAY_MS
     await store.expire({ deadKeepMs: 30 * DAY_MS })
     const { size } = await stat(join(path, 'data.mdb'))
     days.push({ file: size, memory: process.memoryUsage().rss, batchMs })
