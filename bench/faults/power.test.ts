@@ -197,7 +197,7 @@ async function redisPowerLoss(t: Test, fsync: 'always' | 'everysec' | 'no'): Pro
   const steps = readSteps(log).filter(({ path }) => path.endsWith('.incr.aof'))
   const [{ path = '' } = {}] = steps
   const aof = path.slice(path.lastIndexOf('/') + 1)
-  const cuts = moments(steps, answered).filter((_, i, all) => i % 3 === 0 || i === all.length - 1)
+  const cuts = moments(steps, answered).filter((_, i, all) => i % 2 === 0 || i === all.length - 1)
   const losses: number[] = []
   for (const [i, at] of cuts.entries()) {
     const chance = i === cuts.length - 1 ? 0 : (CHANCES[i % CHANCES.length] ?? 0)
