@@ -15,7 +15,7 @@ import { ENV, randomMoment, wait, type Site } from '../../test/support/survive.t
 import { until } from '../../test/support/until.ts'
 import { more, prove } from './prove.ts'
 import { spread } from './record.ts'
-import { startRedisProxy } from './redis-proxy.ts'
+import { startRedisProxy } from '../../test/support/redis-proxy.ts'
 import { runsOf } from './runs.ts'
 
 const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']

@@ -13,7 +13,7 @@ import { startRedis } from '../../test/support/redis-server.ts'
 import { randomMoment, type Site } from '../../test/support/survive.ts'
 import { until } from '../../test/support/until.ts'
 import { more, prove } from './prove.ts'
-import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
+import { startRedisProxy, type RedisProxy } from '../../test/support/redis-proxy.ts'
 import { runsOf } from './runs.ts'
 
 const EACH = runsOf(5)

@@ -74,10 +74,3 @@ export function advance(
 export function predecessor(state: ConversionState, destination: string): string {
   return state.lanes[destination] ?? state.first
 }
-
-/** True where the state itself shows that this record was written: it is being sent again. */
-export function isNamed(state: ConversionState, record: string): boolean {
-  if (state.last === record || state.first === record) return true
-  for (const destination in state.lanes) if (state.lanes[destination] === record) return true
-  return false
-}

@@ -76,6 +76,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   }
   let connection: Connection | undefined
   let isClosed = false
+  /** Number of the next accept. */
+  let accepting = 0
 
   function connected(): Connection {
     if (connection && !isClosed) return connection
@@ -137,7 +139,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       const { owner } = lease
       // A record of a former name would go to a journal that others are taking over.
       if (!lease.isLost && entries.every(({ record }) => ownerOf(record) === owner)) {
-        const accepted = await acceptEntries(accepts, owner, entries)
+        const accepted = await acceptEntries(accepts, owner, accepting++, entries)
         if (accepted) return accepted
         lease.lose(owner)
       }

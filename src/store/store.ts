@@ -24,7 +24,7 @@ export interface Placement {
 }
 
 export interface AcceptEntry {
-  /** From `newRecord()`. A re-sent call with the same record recognises its own write as new. */
+  /** From `newRecord()`, for this entry alone. */
   readonly record: string
   /** From `dedupeHash`: 32 hex digits. */
   readonly key: string

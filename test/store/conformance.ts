@@ -33,7 +33,6 @@ export function conformance(t: Test, harness: Harness): Promise<unknown> {
       })
     await opening(part)
     await accepting(part, harness)
-    await resending(part)
     await settling(part, harness)
     await claiming(part, harness)
     await lanes(part, harness)
@@ -200,41 +199,6 @@ async function accepting(part: Parts, harness: Harness) {
       'oldest first',
     )
     t.equal((await ledgerOf(store, 'q')).overdueMs, undefined)
-  })
-}
-
-async function resending(part: Parts) {
-  await part('knows its own write when it is sent again', async (t, _world, store) => {
-    const a = await accept(store, 'a', { status: 'pending', to: ['x', 'y', 'q+0'] })
-    const before = await store.ledgers()
-    t.match(await store.accept([a.sent]), [{ verdict: 'new', memory: ['x', 'y'] }])
-    await store.settle([fromJournal(a.record, [delivered('x'), delivered('y')])])
-    const b = await accept(store, 'a', { status: 'approved', to: ['x', 'q'] })
-    t.match(b, { verdict: 'update', memory: ['x'] })
-    t.match(await store.accept([b.sent]), [{ verdict: 'update', memory: ['x'] }])
-    const c = await accept(store, 'a', { status: 'reversed', to: ['y'] })
-    t.match(
-      await store.accept([b.sent, a.sent, c.sent]),
-      [
-        { verdict: 'update', memory: ['x'] },
-        { verdict: 'new', memory: [] },
-        { verdict: 'update', memory: ['y'] },
-      ],
-      'also where later ones came between',
-    )
-    t.equal(before.find(ledger => ledger.destination === 'x')?.enqueued, 1)
-    t.match(await ledgerOf(store, 'x'), { enqueued: 2, pending: { journal: 1, queued: 0 } })
-    t.match(await ledgerOf(store, 'y'), { enqueued: 2, pending: { journal: 1, queued: 0 } })
-    t.match(await ledgerOf(store, 'q'), { enqueued: 2, pending: { journal: 0, queued: 2 } })
-  })
-
-  await part('knows it within one batch', async (t, _world, store) => {
-    const a = entry(store, 'a', { to: ['x'] })
-    t.match(await store.accept([a, a]), [
-      { verdict: 'new', memory: ['x'] },
-      { verdict: 'new', memory: ['x'] },
-    ])
-    t.match(await ledgerOf(store, 'x'), { enqueued: 1, pending: { journal: 1 } })
   })
 }
 

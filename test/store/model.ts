@@ -7,13 +7,7 @@ import assert from 'node:assert/strict'
 import type { Test } from 'tap'
 import { ownerOf } from '../../src/base/id.ts'
 import { STATUSES } from '../../src/model/status.ts'
-import {
-  advance,
-  decide,
-  isNamed,
-  predecessor,
-  type ConversionState,
-} from '../../src/store/decide.ts'
+import { advance, decide, predecessor, type ConversionState } from '../../src/store/decide.ts'
 import {
   StoreError,
   unaccounted,
@@ -45,7 +39,6 @@ interface Process {
   /** Records whose deliveries this process holds in memory. */
   held: Map<string, Set<string>>
   claims: { record: string; destination: string; until: number }[]
-  lastBatch: readonly AcceptEntry[]
 }
 
 interface Model {
@@ -70,13 +63,6 @@ const isOutstanding = (delivery: Delivery | undefined) =>
 function acceptInModel(model: Model, entry: AcceptEntry): Accepted {
   const { key, record, placements } = entry
   const state = model.states.get(key)
-  const own = placements.flatMap(
-    ({ destination }) => model.deliveries.get(idOf(record, destination)) ?? [],
-  )
-  if (state && (isNamed(state, record) || own.some(isOutstanding))) {
-    const memory = own.filter(({ place }) => place === 'journal').map(it => it.destination)
-    return { verdict: state.first === record ? 'new' : 'update', memory }
-  }
   const verdict = decide(state, entry)
   if (verdict !== 'new' && verdict !== 'update') return { verdict, memory: [] }
   const memory: string[] = []
@@ -84,12 +70,7 @@ function acceptInModel(model: Model, entry: AcceptEntry): Accepted {
     const before = state && model.deliveries.get(idOf(predecessor(state, destination), destination))
     const place = hold === 'memory' && !isOutstanding(before) ? 'journal' : 'queue'
     if (place === 'journal') memory.push(destination)
-    const id = idOf(record, destination)
-    // Sent again after it had ended and a later status had displaced it, where the rule allows to
-    // go back: delivered once more, under the same id.
-    const ended = model.deliveries.get(id)
-    if (ended) model.deliveries.set(`${id} before ${model.accepted}`, ended)
-    model.deliveries.set(id, {
+    model.deliveries.set(idOf(record, destination), {
       record,
       destination,
       key,
@@ -156,7 +137,6 @@ async function start(real: Real, model: Model): Promise<Process> {
     isLost: false,
     held: new Map(),
     claims: [],
-    lastBatch: [],
   }
 }
 
@@ -367,18 +347,9 @@ const commands = [
     fc.array(postback, { minLength: 1, maxLength: 4 }),
     async (list, model, real, p) => {
       const batch = list.map(({ conversion, ...options }) => entry(p.store, conversion, options))
-      p.lastBatch = batch
       await send(model, real, p, batch)
     },
   ),
-  step('send again', fc.constant(null), async (_, model, real, p) => {
-    // What was not answered is sent again within seconds: nothing of it is a dead letter by then.
-    const sent = new Set(p.lastBatch.map(({ record }) => record))
-    const hasDied = [...model.deliveries.values()].some(
-      ({ record, place }) => sent.has(record) && (place === 'dead' || place === 'discarded'),
-    )
-    if (!hasDied) await send(model, real, p, p.lastBatch)
-  }),
   step(
     'settle',
     fc.tuple(fc.nat({ max: 9 }), fc.array(ends, { minLength: 1, maxLength: 3 })),

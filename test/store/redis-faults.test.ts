@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { createRedisStore, type RedisStoreOptions } from '../../src/store/redis.ts'
 import { StoreError, unaccounted, type AcceptEntry, type Store } from '../../src/store/store.ts'
+import { startRedisProxy } from '../support/redis-proxy.ts'
 import { startRedis, until, type RedisServer } from '../support/redis-server.ts'
 import { balanced } from './conformance.ts'
 import { claim, delivered, entry, fromJournal, fromQueue, retry } from './entries.ts'
@@ -83,6 +84,74 @@ t.test('answers in time while Redis hangs, and works on afterwards', async t => 
   const [ledger] = await store.ledgers()
   t.match(ledger, { delivered: found.length, pending: { journal: 0, queued: 0 } })
   await balanced(t, store)
+})
+
+t.test('gives a call that comes again the answer it had, whatever came between', async t => {
+  const redis = await startRedis(t)
+  const proxy = await startRedisProxy(t, redis.port)
+  const { store } = await open(t, redis, { url: proxy.url, commandTimeoutMs: 30_000 })
+  const { store: other } = await open(t, redis)
+  // Redis has the script from here on, so that the answer that is lost is one.
+  await store.accept([entry(store, 'first', { to: [] })])
+  const to = ['q+0']
+  const batch = [
+    entry(store, 'a', { status: 'pending', to }),
+    entry(store, 'a', { status: 'declined', to }),
+    entry(store, 'a', { status: 'approved', to }),
+    // Decided after the next one it would be an update.
+    entry(store, 'a', { status: 'approved', to }),
+    entry(store, 'a', { status: 'declined', to }),
+    entry(store, 'new', { to: ['x'] }),
+  ]
+  const deliver = (i: number) =>
+    until(async () => {
+      const [claimed] = await claim(other, ['q'])
+      if (!claimed) return `entry ${i} is due`
+      t.equal(claimed.record, batch[i]?.record, 'in order')
+      await other.settle([fromQueue(claimed.record, delivered('q'))])
+      return true
+    })
+  const lost = new Promise<() => void>(resolve => {
+    proxy.reply = () => {
+      proxy.reply = () => true
+      const goOn = proxy.hold()
+      proxy.cut()
+      resolve(goOn)
+      return false
+    }
+  })
+  const accepted = store.accept(batch)
+  const goOn = await lost
+  // Redis has it, and the gateway waits for its answer. Another one delivers what it can.
+  await until(async () => {
+    const [ledger] = (await other.ledgers()).filter(({ destination }) => destination === 'x')
+    return ledger?.enqueued === 1 || 'Redis has run it'
+  })
+  await deliver(0)
+  await deliver(1)
+  const later = entry(other, 'new', { status: 'reversed', to: ['x'] })
+  t.match(await other.accept([later]), [{ verdict: 'update', memory: [] }])
+  goOn()
+  t.match(await accepted, [
+    { verdict: 'new', memory: [] },
+    { verdict: 'update', memory: [] },
+    { verdict: 'update', memory: [] },
+    { verdict: 'duplicate', memory: [] },
+    { verdict: 'update', memory: [] },
+    { verdict: 'new', memory: ['x'] },
+  ])
+  const ledgers = await other.ledgers()
+  t.match(
+    ledgers.find(({ destination }) => destination === 'q'),
+    { enqueued: 4, delivered: 2, pending: { queued: 2 } },
+  )
+  t.match(
+    ledgers.find(({ destination }) => destination === 'x'),
+    { enqueued: 2, pending: { journal: 1, queued: 1 } },
+  )
+  await deliver(2)
+  await deliver(4)
+  await balanced(t, other)
 })
 
 t.test('says that a replica is read-only', async t => {

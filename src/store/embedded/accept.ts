@@ -1,5 +1,5 @@
 /** One accept entry inside a transaction: look up, decide, write. */
-import { advance, decide, isNamed, predecessor, type ConversionState } from '../decide.ts'
+import { advance, decide, predecessor } from '../decide.ts'
 import type { Accepted, AcceptEntry } from '../store.ts'
 import type { Tables } from './tables.ts'
 import type { Tally } from './tally.ts'
@@ -18,10 +18,6 @@ export function acceptEntry(
 ): Accepted {
   const { key, record, body } = entry
   const state = tables.states.get(key, now)
-  if (state && isOwnWrite(tables, state, entry)) {
-    const verdict = state.first === record ? 'new' : 'update'
-    return { verdict, memory: tables.journal.destinations(record) ?? [] }
-  }
   const verdict = decide(state, entry)
   if (verdict !== 'new' && verdict !== 'update') return NOTHING[verdict]
 
@@ -48,18 +44,5 @@ export function isOutstanding(tables: Tables, record: string, destination: strin
   return (
     tables.journal.destinations(record)?.includes(destination) === true ||
     tables.queue.has(destination, record)
-  )
-}
-
-/**
- * True where this very record was written before: the caller sends again what it has no answer
- * for. The state names most records; one that later updates have displaced shows in its entries.
- */
-function isOwnWrite(tables: Tables, state: ConversionState, entry: AcceptEntry): boolean {
-  const { record, placements } = entry
-  return (
-    isNamed(state, record) ||
-    tables.journal.destinations(record) !== undefined ||
-    placements.some(({ destination }) => tables.queue.has(destination, record))
   )
 }

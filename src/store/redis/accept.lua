@@ -1,7 +1,8 @@
 -- Dedupe state, journal, queue entries and ledger of a batch of postbacks of one partition.
 -- The verdict is that of decide.ts, in the same order.
 --
--- ARGV  owner, number of shapes, the shapes, then per entry: key, record, shape, amount, body
+-- ARGV  owner, name of this call, number of shapes, the shapes,
+--       then per entry: key, record, shape, amount, body
 -- shape "window ms\tstatus\tmode\tallow\tdestination\thold\tdelay ms\tdestination..."
 --       status is one letter; mode i, u or a; allow "r>a,d>a"; hold m or q
 -- state "<status><first>\n<last>\n<amount\tamount>\n<destination=record,destination>"
@@ -9,6 +10,8 @@
 -- Returns nil when the owner has no lease here (nothing was written), else one word per entry:
 -- n, u, d, s or c; with ":destination,destination" where memory gets other than it asked for.
 local RANK = { p = 0, h = 1, a = 2, d = 2, r = 3 }
+-- Longer than any client tries to get an answer.
+local ANSWER_MS = 60000
 
 local owner = ARGV[1]
 local lease = redis.call('ZSCORE', base .. 'owners', owner)
@@ -16,6 +19,14 @@ if not lease or tonumber(lease) <= now then
   return false
 end
 local journal = base .. 'j:' .. owner
+
+-- A call comes again where its answer was lost on the way, and gets that answer. Decided anew, its
+-- postbacks would come after those that came after them.
+local call = base .. 'a:' .. owner .. ':' .. ARGV[2]
+local answered = redis.call('GET', call)
+if answered then
+  return answered
+end
 
 local function parse_shape(text)
   local parts = {}
@@ -36,8 +47,8 @@ local function parse_shape(text)
 end
 
 local shapes = {}
-for i = 1, tonumber(ARGV[2]) do
-  shapes[i] = parse_shape(ARGV[2 + i])
+for i = 1, tonumber(ARGV[3]) do
+  shapes[i] = parse_shape(ARGV[3 + i])
 end
 
 local function parse_state(text)
@@ -104,24 +115,6 @@ local function advance(state, record, shape, amount)
   end
 end
 
--- True when this very entry was written before, by a call whose answer was lost on the way.
-local function is_own(state, record, shape)
-  if state.first == record or state.last == record or redis.call('HEXISTS', journal, record) == 1 then
-    return true
-  end
-  for _, lane in pairs(state.lanes) do
-    if lane == record then
-      return true
-    end
-  end
-  for _, place in ipairs(shape.places) do
-    if redis.call('HEXISTS', base .. 'q:' .. place.destination, record) == 1 then
-      return true
-    end
-  end
-  return false
-end
-
 local function answer(verdict, memory, shape)
   if memory == shape.asked then
     return verdict
@@ -148,6 +141,9 @@ local function place(record, shape, body, after)
   return destinations
 end
 
+-- A call of nothing but new conversions keeps no answer: their states show that they were written.
+local all_new = true
+
 local function accept(key, record, shape, amount, body)
   local text = redis.call('GET', base .. 's:' .. key)
   if not text then
@@ -155,11 +151,11 @@ local function accept(key, record, shape, amount, body)
     return answer('n', place(record, shape, body), shape)
   end
   local state = parse_state(text)
-  if is_own(state, record, shape) then
+  if state.first == record then
     local entry = redis.call('HGET', journal, record)
-    local memory = entry and parse_journal(entry) or ''
-    return answer(state.first == record and 'n' or 'u', memory, shape)
+    return answer('n', entry and parse_journal(entry) or '', shape)
   end
+  all_new = false
   local verdict = decide(state, shape, amount)
   if verdict ~= 'u' then
     return verdict
@@ -176,9 +172,13 @@ local function accept(key, record, shape, amount, body)
 end
 
 local answers = {}
-for i = 3 + #shapes, #ARGV, 5 do
+for i = 4 + #shapes, #ARGV, 5 do
   answers[#answers + 1] =
     accept(ARGV[i], ARGV[i + 1], shapes[tonumber(ARGV[i + 2])], ARGV[i + 3], ARGV[i + 4])
 end
 write_counts()
-return table.concat(answers, ' ')
+local text = table.concat(answers, ' ')
+if not all_new then
+  redis.call('SET', call, text, 'PX', ANSWER_MS)
+end
+return text

@@ -28,10 +28,14 @@ interface Group {
   readonly positions: number[]
 }
 
-/** Undefined when this owner, who made every record of the entries, has no lease any more. */
+/**
+ * Undefined when this owner, who made every record of the entries, has no lease any more. `call`: its
+ * number, by which Redis knows it when the client has to send it again.
+ */
 export async function acceptEntries(
   calls: Calls,
   owner: string,
+  call: number,
   entries: readonly AcceptEntry[],
 ): Promise<readonly Accepted[] | undefined> {
   const groups = groupByPartition(entries)
@@ -41,7 +45,7 @@ export async function acceptEntries(
     script,
     groups.map(({ partition, shapes, entries }) => ({
       partition,
-      args: [owner, String(shapes.size), ...shapes.keys(), ...entries],
+      args: [owner, String(call), String(shapes.size), ...shapes.keys(), ...entries],
     })),
   )
   const accepted = Array.from<Accepted>({ length: entries.length })

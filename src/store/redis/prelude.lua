@@ -8,6 +8,7 @@
 --          declared keys that it cannot find make it answer TRYAGAIN until the move is over.
 -- Below the base:
 --   s:<key>   dedupe state, a string that expires with its window (format in accept.lua)
+--   a:<owner>:<call> what a call of accept.lua was answered, for a minute
 --   j:<owner> journal of one process: record -> "destination,destination\nbody"
 --   q:<dest>  queue: record -> "attempts\nafter\nbody"; `after` is the record to wait for, or empty
 --   z:<dest>  record by due time in ms; while claimed, by the end of the claim

@@ -9,12 +9,15 @@ export interface RedisProxy {
   /** Sees what Redis answers; false keeps it from the gateway. */
   reply: (chunk: Buffer, socket: Socket) => boolean
   delayMs: number
+  /** Keeps what is sent to Redis, in order, until the function it returns is called. */
+  hold(): () => void
   /** Resets every connection. */
   cut(): void
 }
 
 export async function startRedisProxy(t: Test, port: number): Promise<RedisProxy> {
   const sockets = new Set<Socket>()
+  let isOpen: Promise<void> | undefined
   const server = createServer(client => {
     const upstream = connect(port, '127.0.0.1')
     for (const socket of [client, upstream]) {
@@ -24,7 +27,9 @@ export async function startRedisProxy(t: Test, port: number): Promise<RedisProxy
     }
     const later = (run: () => void) => (proxy.delayMs > 0 ? setTimeout(run, proxy.delayMs) : run())
     client.on('data', (chunk: Buffer) => {
-      if (proxy.request(chunk, client)) later(() => upstream.write(chunk))
+      if (!proxy.request(chunk, client)) return
+      if (isOpen) void isOpen.then(() => upstream.write(chunk))
+      else later(() => upstream.write(chunk))
     })
     upstream.on('data', (chunk: Buffer) => {
       if (proxy.reply(chunk, client)) client.write(chunk)
@@ -44,6 +49,17 @@ export async function startRedisProxy(t: Test, port: number): Promise<RedisProxy
     request: () => true,
     reply: () => true,
     delayMs: 0,
+    hold: () => {
+      let open = () => {}
+      isOpen = new Promise(resolve => {
+        open = resolve
+      })
+      return () => {
+        open()
+        // What was kept goes first.
+        void isOpen?.then(() => (isOpen = undefined))
+      }
+    },
     cut: () => {
       for (const socket of sockets) socket.resetAndDestroy()
     },
