@@ -10,12 +10,12 @@ import { cli } from '../../test/support/cli.ts'
 import { temporaryFolder } from '../../test/support/gateway.ts'
 import { target } from '../../test/support/installation.ts'
 import { series } from '../../test/support/ledger.ts'
+import { startRedisProxy } from '../../test/support/redis-proxy.ts'
 import { startRedis } from '../../test/support/redis-server.ts'
 import { ENV, randomMoment, wait, type Site } from '../../test/support/survive.ts'
 import { until } from '../../test/support/until.ts'
 import { more, prove } from './prove.ts'
 import { spread } from './record.ts'
-import { startRedisProxy } from '../../test/support/redis-proxy.ts'
 import { runsOf } from './runs.ts'
 
 const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']

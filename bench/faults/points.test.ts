@@ -9,11 +9,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { defineScript } from '../../src/store/redis/script.ts'
 import { temporaryFolder } from '../../test/support/gateway.ts'
+import { startRedisProxy, type RedisProxy } from '../../test/support/redis-proxy.ts'
 import { startRedis } from '../../test/support/redis-server.ts'
 import { randomMoment, type Site } from '../../test/support/survive.ts'
 import { until } from '../../test/support/until.ts'
 import { more, prove } from './prove.ts'
-import { startRedisProxy, type RedisProxy } from '../../test/support/redis-proxy.ts'
 import { runsOf } from './runs.ts'
 
 const EACH = runsOf(5)

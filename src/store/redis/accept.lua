@@ -1,7 +1,7 @@
 -- Dedupe state, journal, queue entries and ledger of a batch of postbacks of one partition.
 -- The verdict is that of decide.ts, in the same order.
 --
--- ARGV  owner, name of this call, number of shapes, the shapes,
+-- ARGV  owner, number of this call, number of shapes, the shapes,
 --       then per entry: key, record, shape, amount, body
 -- shape "window ms\tstatus\tmode\tallow\tdestination\thold\tdelay ms\tdestination..."
 --       status is one letter; mode i, u or a; allow "r>a,d>a"; hold m or q
